@@ -1,0 +1,61 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <mpp/core/control/trace.hpp>
+#include <mpp/core/error.hpp>
+#include <mpp/core/memory/denial.hpp>
+
+namespace mpp {
+
+enum class Verdict : std::uint8_t {
+  certified,      ///< the bound is within epsilon
+  uncertified,    ///< a result exists, but the caller stopped before a bound was within epsilon
+  out_of_memory,  ///< the ledger had no room for the next level; a result of a lower level may exist
+};
+
+constexpr std::string_view name(Verdict verdict) noexcept {
+  constexpr std::array<std::string_view, 3> names{"certified", "uncertified", "out_of_memory"};
+  return names[static_cast<std::size_t>(verdict)];
+}
+
+/// Somebody asked an uncertified outcome for its value.
+struct Uncertified : std::logic_error {
+  using std::logic_error::logic_error;
+};
+
+/// The answer to a request: the result together with what is promised about it and what it cost.
+template <class Result>
+struct Outcome {
+  Verdict verdict = Verdict::uncertified;
+  std::optional<Result> raw;     ///< the last result, certified or not: read it only if you mean that
+  ErrorBound bound;              ///< of `raw`; its delta is what the whole run has spent
+  Level level = 0;               ///< that `raw` was computed at
+  Footprint peak;                ///< most bytes the request held
+  std::optional<Denial> denial;  ///< who held the memory, when verdict is out_of_memory
+  std::vector<TraceStep> trace;  ///< one step per decision
+
+  bool certified() const noexcept { return verdict == Verdict::certified; }
+
+  /// The certified result. @throws Uncertified if there is none.
+  const Result& value() const& {
+    require();
+    return *raw;
+  }
+  Result value() && {
+    require();
+    return *std::move(raw);
+  }
+
+ private:
+  void require() const {
+    expects<Uncertified>(certified() && raw.has_value(), "Outcome::value: the verdict is ", name(verdict),
+                         ", expected certified; read .raw for an uncertified result");
+  }
+};
+
+}  // namespace mpp

@@ -1,0 +1,75 @@
+#pragma once
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include <mpp/kernels/context.hpp>
+#include <mpp/kernels/sign_code.hpp>
+
+namespace mpp::kernels {
+
+/// Everything about one query and one plane that turns an integer dot product into a score interval.
+/// Made by score_frame() in the domain; scores are in units in which the largest row norm and the query norm are
+/// about 1, so that float neither overflows nor loses range. Fields marked "up" ("down") are rounded so.
+///
+/// For a row with factors (a, r, n) and dot product I, with t = step * I:
+///   mid        = offset + bias + a t
+///   half-width = r sqrt(q2 - max(0, |t| - e)^2 / n^2) + a e + |a t| relative + slack,   e = min(e1, e2 n)
+/// The first term is Cauchy-Schwarz on the part of the row orthogonal to its code; the second the query's rounding;
+/// the third that `a` was stored as Half; slack covers rotation, offsets and this float arithmetic.
+/// With tail > 0 the randomized interval (see docs of domains/ranking) is intersected with the deterministic one.
+struct ScoreFrame {
+  float step{};
+  float q2{};        ///< up: squared norm of the query
+  float e1{};        ///< up: bound on |e . v| from the 1-norm of the query's rounding error
+  float e2{};        ///< up: 2-norm of the query's rounding error
+  float relative{};  ///< up: 2^-11 for the stored scale, plus the float arithmetic
+  float slack{};     ///< up: absolute
+  float tail{};      ///< up: quantile of |X|, a coordinate of a uniform point on the unit sphere; 0: deterministic only
+};
+
+struct ScoreInterval {
+  float lower{}, upper{};  ///< lower < true score < upper, strictly
+};
+
+/// Factors of rows side by side, as the resident plane keeps them: norm is the same for all rows of a 1-slice plane.
+struct SignFactors {
+  std::span<const Half> scale, residual;
+  float norm{};  ///< up: sqrt(dims)
+};
+
+/// Which rows of a resident plane count, and what is added to their scores.
+struct ResidentRows {
+  SignFactors factors;
+  std::span<const float> block_offset;    ///< [blocks]: score of the centre that the rows of a block are coded around
+  std::span<const float> bias;            ///< [rows] or empty: query-independent part of the score (L2)
+  std::span<const std::uint64_t> allowed; ///< [blocks]: bit i of word b is row 64 b + i
+};
+
+/// A row and a score estimate.
+struct Candidate {
+  float score{};
+  std::uint32_t row{};
+  friend bool operator==(const Candidate&, const Candidate&) = default;
+};
+
+/// The rows with the largest midpoints, best first (ties: smaller row first). Returns min(best.size(), allowed rows).
+/// @param dots [rows], from screen(), rows a multiple of 64    @param best  receives the result
+std::size_t best_midpoints(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
+                           const ScoreFrame& frame, std::span<Candidate> best);
+
+/// Marks every allowed row whose upper score reaches `threshold` (not `upper < threshold`: NaN and infinity stay).
+/// @param marked [blocks]    @return number of marked rows
+std::size_t mark_reaching(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
+                          const ScoreFrame& frame, float threshold, std::span<std::uint64_t> marked);
+
+/// Row numbers of the set bits, ascending. @param rows has exactly as many elements as bits are set
+void compact_marked(const Context& context, std::span<const std::uint64_t> marked, std::span<std::uint32_t> rows);
+
+/// Intersects each row's interval with the one its dot product gives after one more plane.
+/// @param dots, factors, base, intervals  [n]; base is offset + bias of each row
+void tighten_intervals(const Context& context, std::span<const std::int32_t> dots,
+                       std::span<const PlaneFactors> factors, std::span<const float> base, const ScoreFrame& frame,
+                       std::span<ScoreInterval> intervals);
+
+}  // namespace mpp::kernels

@@ -1,0 +1,36 @@
+#pragma once
+#include <cstdint>
+#include <span>
+
+#include <mpp/kernels/context.hpp>
+#include <mpp/kernels/sign_code.hpp>
+
+namespace mpp::kernels {
+
+/// Bytes of the look-up tables of one query: 16 entries for each 4 coordinates.
+constexpr std::size_t screen_table_bytes(std::size_t dims) noexcept { return dims / 4 * 16; }
+
+/// table[g][pattern] = 127 + sum_{b < 4} (pattern bit b ? +1 : -1) * code[4 g + b]. Fits a byte for a query on
+/// coarse_grid. Runs on the host. @throws ShapeError; ValueError if a group sum is above 127
+void make_screen_table(std::span<const std::int16_t> code, std::span<std::uint8_t> table);
+
+/// Exact integer dot products of sign rows with integer queries: dots[m][i] = sum_j s_ij code_mj.
+///
+/// @param blocks  blocked_bytes(n, dims), layout "blocks"
+/// @param tables  [queries, screen_table_bytes(dims)]
+/// @param dots    [queries, blocks_of(n) * 64]; padding rows get the value of an all -1 row
+/// All devices give identical integers. Each block of codes is read once for all queries.
+/// Source: register look-up of 4-bit groups as in Andre et al. 2015 (PQ Fast Scan), here exact.
+void screen(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
+            std::span<const std::uint8_t> tables, std::span<std::int16_t> dots);
+
+/// Extends the integer dot product of each row by the slices of one more plane: dots[i] = 2 dots[i] + s_i . code,
+/// once per slice.
+///
+/// @param rows   [n][slices of the plane][dims / 8], layout "rows"
+/// @param code   [dims], on fine_grid, in memory of `context.device`
+/// @param dots   [n]
+void refine_dots(const Context& context, std::span<const std::uint8_t> rows, std::size_t plane_slice_count,
+                 std::span<const std::int16_t> code, std::span<std::int32_t> dots);
+
+}  // namespace mpp::kernels

@@ -1,0 +1,1 @@
+#include <mpp/core/error.hpp>
