@@ -28,21 +28,21 @@ inline thread_local std::uint64_t allocations = 0;
 }  // namespace mpp::testing_support
 
 #if MPP_COUNTS_ALLOCATIONS
-// The array, nothrow and sized forms of the standard library call these four.
-void* operator new(std::size_t bytes) {
+// The array and nothrow forms of the standard library call these. Not inlined: GCC would see malloc meet delete and warn.
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
   ++mpp::testing_support::allocations;
   if (void* const p = std::malloc(bytes == 0 ? 1 : bytes)) return p;
   throw std::bad_alloc();
 }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
+[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
   ++mpp::testing_support::allocations;
   const auto unit = static_cast<std::size_t>(alignment);
   if (bytes <= static_cast<std::size_t>(-1) - unit)
     if (void* const p = std::aligned_alloc(unit, (bytes + unit - 1) / unit * unit + (bytes == 0 ? unit : 0))) return p;
   throw std::bad_alloc();
 }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 #endif
