@@ -1,16 +1,16 @@
 #pragma once
 // Replaces the global operator new of a binary, so that a test or a benchmark can prove that a path allocates nothing.
-// Include it in exactly one source of the binary. Memory comes from malloc, which sanitizers watch as well; AddressSanitizer
-// itself keeps its own operators, because they also check that new and delete match, and `counts` is false there.
+// Include it in exactly one source of the binary. AddressSanitizer and ThreadSanitizer keep their own operators (a mixture
+// would miss the array forms that they define): `counts_allocations` is false there.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define MPP_COUNTS_ALLOCATIONS 0
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define MPP_COUNTS_ALLOCATIONS 0
 #endif
 #endif
