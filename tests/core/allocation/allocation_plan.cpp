@@ -1,6 +1,6 @@
 // Replaces the global operator new of the test binary. All forms are replaced together: a sanitizer checks that each
 // pointer is freed by the partner of what allocated it.
-#include "core/allocation_plan.hpp"
+#include "core/allocation/allocation_plan.hpp"
 
 #include <algorithm>
 #include <cstdlib>
