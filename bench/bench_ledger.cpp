@@ -24,7 +24,8 @@ const Footprint bytes = Footprint::host(Bytes{64});
 }
 
 void reserve_and_release(Account account, int times) {
-  for (int i = 0; i < times; ++i) expects<std::logic_error>(reserve_and_release(account), "bench_ledger: a reserve was denied");
+  for (int i = 0; i < times; ++i)
+    expects<std::logic_error>(reserve_and_release(account), "bench_ledger: a reserve was denied");
 }
 
 /// Nanoseconds per operation of every repetition.
@@ -65,7 +66,8 @@ void check(Ledger& ledger, Account leaf) {
   expects<std::logic_error>(!r.try_grow(capacity), "bench_ledger: an empty ledger denied its capacity");
   expects<std::logic_error>(!reserve_and_release(leaf), "bench_ledger: a full ledger granted bytes");
   r.shrink(capacity);
-  expects<std::logic_error>(ledger.root().committed().empty() && leaf.peak() == capacity, "bench_ledger: wrong counters");
+  expects<std::logic_error>(ledger.root().committed().empty() && leaf.peak() == capacity,
+                            "bench_ledger: wrong counters");
 }
 
 }  // namespace
