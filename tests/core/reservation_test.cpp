@@ -131,7 +131,7 @@ TEST_F(ReservationTest, MoveAssignmentReturnsWhatTheTargetHeld) {
 }
 
 TEST(ReservationPath, NoAllocationUnlessDenied) {
-  if (!testing_support::counts_allocations) GTEST_SKIP() << "AddressSanitizer keeps its own operator new";
+  if (!testing_support::counts_allocations) GTEST_SKIP() << "sanitizers keep their own operator new";
   Ledger ledger(Footprint{{Bytes{100}, Bytes{100}, Bytes{100}}});
   const Account leaf = ledger.open(ledger.open(ledger.root(), "tenant"), "worker");
   const Footprint one{{Bytes{1}, Bytes{1}, Bytes{1}}};
@@ -150,7 +150,7 @@ TEST(ReservationPath, NoAllocationUnlessDenied) {
 }
 
 TEST(ReservationPath, TheTestAboveCatchesAnAllocation) {
-  if (!testing_support::counts_allocations) GTEST_SKIP() << "AddressSanitizer keeps its own operator new";
+  if (!testing_support::counts_allocations) GTEST_SKIP() << "sanitizers keep their own operator new";
   struct alignas(64) Wide {
     char bytes[64];
   };

@@ -58,10 +58,16 @@ struct Candidate {
 std::size_t best_midpoints(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
                            const ScoreFrame& frame, std::span<Candidate> best);
 
+/// What mark_reaching() found.
+struct Reach {
+  std::size_t rows{};                                         ///< number of marked rows
+  float highest = -std::numeric_limits<float>::infinity();    ///< largest upper score of a marked row; +inf for NaN
+};
+
 /// Marks every allowed row whose upper score reaches `threshold` (not `upper < threshold`: NaN and infinity stay).
-/// @param marked [blocks]    @return number of marked rows
-std::size_t mark_reaching(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
-                          const ScoreFrame& frame, float threshold, std::span<std::uint64_t> marked);
+/// @param marked [blocks]
+Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
+                    const ScoreFrame& frame, float threshold, std::span<std::uint64_t> marked);
 
 /// Row numbers of the set bits, ascending. @param rows has exactly as many elements as bits are set
 void compact_marked(const Context& context, std::span<const std::uint64_t> marked, std::span<std::uint32_t> rows);

@@ -14,15 +14,20 @@ constexpr std::size_t screen_table_bytes(std::size_t dims) noexcept { return dim
 /// coarse_grid. Runs on the host. @throws ShapeError; ValueError if a group sum is above 127
 void make_screen_table(std::span<const std::int16_t> code, std::span<std::uint8_t> table);
 
-/// Exact integer dot products of sign rows with integer queries: dots[m][i] = sum_j s_ij code_mj.
+/// One query of a screen and where its dot products go.
+struct ScreenQuery {
+  std::span<const std::uint8_t> table;  ///< screen_table_bytes(dims)
+  std::span<std::int16_t> dots;         ///< [blocks * 64]; padding rows get the value of an all -1 row
+};
+
+/// Exact integer dot products of sign rows with integer queries: dots[i] = sum_j s_ij code_j for each query.
 ///
-/// @param blocks  blocked_bytes(n, dims), layout "blocks"
-/// @param tables  [queries, screen_table_bytes(dims)]
-/// @param dots    [queries, blocks_of(n) * 64]; padding rows get the value of an all -1 row
+/// @param blocks   layout "blocks"
+/// @param queries  host array of views of memory of `context.device`
 /// All devices give identical integers. Each block of codes is read once for all queries.
 /// Source: register look-up of 4-bit groups as in Andre et al. 2015 (PQ Fast Scan), here exact.
 void screen(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
-            std::span<const std::uint8_t> tables, std::span<std::int16_t> dots);
+            std::span<const ScreenQuery> queries);
 
 /// Extends the integer dot product of each row by the slices of one more plane: dots[i] = 2 dots[i] + s_i . code,
 /// once per slice.

@@ -1,0 +1,36 @@
+#pragma once
+#include <mpp/kernels/interval.hpp>
+#include <mpp/kernels/quantize_nested.hpp>
+#include <mpp/kernels/rescore.hpp>
+#include <mpp/kernels/screen.hpp>
+#include <mpp/kernels/topk.hpp>
+
+// The CUDA back end. Spans point to device memory. Shapes are checked by the callers.
+namespace mpp::kernels::cuda {
+
+void quantize_nested(const Context& context, std::span<const float> rows, std::size_t dims, int unit_exponent,
+                     float clip, const NestedCode& out);
+void dequantize(const Context& context, std::span<const std::span<const std::uint8_t>> codes,
+                std::span<const PlaneFactors> factors, std::size_t plane, std::size_t dims, int unit_exponent,
+                std::span<float> out);
+void pack_blocks(const Context& context, std::span<const std::uint8_t> codes, std::size_t dims,
+                 std::span<std::uint8_t> blocks);
+void screen(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
+            std::span<const ScreenQuery> queries);
+void refine_dots(const Context& context, std::span<const std::uint8_t> rows, std::size_t plane_slice_count,
+                 std::span<const std::int16_t> code, std::span<std::int32_t> dots);
+std::size_t best_midpoints(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
+                           const ScoreFrame& frame, std::span<Candidate> best);
+Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
+                    const ScoreFrame& frame, float threshold, std::span<std::uint64_t> marked);
+void compact_marked(const Context& context, std::span<const std::uint64_t> marked, std::span<std::uint32_t> rows);
+void tighten_intervals(const Context& context, std::span<const std::int32_t> dots,
+                       std::span<const PlaneFactors> factors, std::span<const float> base, const ScoreFrame& frame,
+                       std::span<ScoreInterval> intervals);
+void rescore(const Context& context, std::span<const float> rows, std::span<const float> query, Metric metric,
+             std::span<double> scores);
+std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
+[[nodiscard]] bool available() noexcept;
+[[nodiscard]] std::string device_description();
+
+}  // namespace mpp::kernels::cuda
