@@ -164,8 +164,8 @@ def summarise(family, everyone, truths, times, metrics):
                 mine = metrics[f"ranking.ms_b{batch}.{ours.name}.{family}"]
                 metrics[f"ranking.speedup_vs_{system.name}{suffix}.{family}"] = theirs / mine
     say(f"mpp: {identical} of {len(truth)} answers identical to the double-precision top {K}, {ours.answer['certified']} "
-        f"certified, largest bound {ours.answer['bound_max']}, bytes at {ours.answer['bytes_fraction']:.4f} of fp32, built in "
-        f"{ours.build_s:.1f} s")  # fmt: skip
+        f"certified, largest bound {ours.answer['bound_max']}, bytes at {ours.answer['bytes_fraction']:.4f} of fp32, "
+        f"built in {ours.build_s:.1f} s")  # fmt: skip
 
 
 def worst_over_families(metrics, families):
