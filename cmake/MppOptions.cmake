@@ -1,17 +1,24 @@
 # Build options and the two things every target shares: the language standard and the warnings.
 include(CheckLanguage)
-include(CMakeDependentOption)
+include(GNUInstallDirs)
 
 option(MPP_BUILD_TESTS "Build the test suites" ${PROJECT_IS_TOP_LEVEL})
 option(MPP_BUILD_BENCH "Build the benchmarks" ${PROJECT_IS_TOP_LEVEL})
 option(MPP_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(MPP_WARNINGS_AS_ERRORS "Treat compiler warnings as errors (our presets switch this on)" OFF)
+option(MPP_FUZZ "Build the libFuzzer targets (needs Clang)" OFF)
 set(MPP_SANITIZE "" CACHE STRING "Sanitizers to build with, for example address,undefined or thread")
+set(MPP_BUNDLE "" CACHE PATH "Folder made by `make bundle`: use its third-party sources instead of installed packages")
 
 set(MPP_CUDA AUTO CACHE STRING "CUDA back end: AUTO (when nvcc is found), ON or OFF")
 set_property(CACHE MPP_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(MPP_FAISS AUTO CACHE STRING "FAISS cells and candidates in the ranking domain: AUTO, ON or OFF")
 set_property(CACHE MPP_FAISS PROPERTY STRINGS AUTO ON OFF)
+option(MPP_FAISS_GPU "Use the GPU part of FAISS (needs a FAISS that was built with it)" OFF)
+
+if(MPP_FUZZ AND NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  message(FATAL_ERROR "MPP_FUZZ=ON needs Clang for libFuzzer; the compiler is ${CMAKE_CXX_COMPILER_ID}")
+endif()
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
@@ -20,6 +27,15 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
+endif()
+
+find_program(MPP_CCACHE ccache)
+if(PROJECT_IS_TOP_LEVEL AND MPP_CCACHE)
+  foreach(language CXX CUDA)
+    if(NOT DEFINED CMAKE_${language}_COMPILER_LAUNCHER)
+      set(CMAKE_${language}_COMPILER_LAUNCHER ${MPP_CCACHE})
+    endif()
+  endforeach()
 endif()
 
 set(MPP_HAVE_CUDA OFF)

@@ -1,5 +1,5 @@
-# mpp_library(core DEPENDS ... SOURCES ...): one static library `mpp_<name>`, alias `mpp::<name>`, that exposes
-# only its own include folder. Every public header is compiled alone when tests are built.
+# mpp_library(kernels SOURCES ... PUBLIC ... PRIVATE ...): one static library `mpp_<name>`, alias `mpp::<name>`, that
+# exposes only its own include folder. Every public header is compiled alone when tests are built.
 function(mpp_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
   add_library(mpp_${name} STATIC ${ARG_SOURCES})
@@ -7,7 +7,7 @@ function(mpp_library name)
   set_target_properties(mpp_${name} PROPERTIES EXPORT_NAME ${name} OUTPUT_NAME mpp_${name})
   target_compile_features(mpp_${name} PUBLIC cxx_std_20)
   target_include_directories(mpp_${name}
-    PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>
+    PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
     PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(mpp_${name} PUBLIC ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE} $<BUILD_INTERFACE:mpp_flags>)
   if(MPP_BUILD_TESTS)

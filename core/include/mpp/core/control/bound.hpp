@@ -1,5 +1,7 @@
 #pragma once
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -14,6 +16,16 @@ struct Epsilon {
 /// Probability that a statement fails. In [0, 1). Not interchangeable with Epsilon.
 struct Delta {
   double value{};
+
+  /// Union bound: probability that one of two statements fails, whatever their dependence. Rounded up and at most 1;
+  /// NaN becomes 1, so that what is not known to hold counts as failed.
+  friend Delta operator+(Delta a, Delta b) noexcept {
+    double sum = a.value + b.value;
+    const double b_part = sum - a.value;
+    const double lost = (a.value - (sum - b_part)) + (b.value - b_part);  // exact: Knuth, TAOCP 2, 4.2.2, Theorem B
+    if (lost > 0.0) sum = std::nextafter(sum, 2.0);
+    return {std::min(1.0, sum)};  // min keeps its first argument when the second is NaN
+  }
 };
 
 /// What kind of promise a bound is. The three are never silently mixed.
@@ -48,7 +60,7 @@ class ErrorBound {
     return {value, delta, BoundKind::calibrated};
   }
 
-  constexpr double value() const noexcept { return value_; }
+  constexpr double value() const noexcept { return value_; }  ///< NaN: no bound; infinity: a true one that says nothing
   constexpr Delta delta() const noexcept { return delta_; }  ///< probability that value() is not a bound
   constexpr BoundKind kind() const noexcept { return kind_; }
 

@@ -14,7 +14,7 @@ namespace mpp {
 
 enum class Verdict : std::uint8_t {
   certified,      ///< the bound is within epsilon
-  uncertified,    ///< a result exists, but the caller stopped before a bound was within epsilon
+  uncertified,    ///< no bound is within epsilon: the caller stopped early, or an estimator overdrew its share
   out_of_memory,  ///< the ledger had no room for the next level; a result of a lower level may exist
 };
 
@@ -37,7 +37,7 @@ struct Outcome {
   Level level = 0;               ///< that `raw` was computed at
   Footprint peak;                ///< most bytes the request held
   std::optional<Denial> denial;  ///< who held the memory, when verdict is out_of_memory
-  std::vector<TraceStep> trace;  ///< one step per decision
+  std::vector<TraceStep> trace;  ///< one step per decision: at most two per level, however often a denial is retried
 
   bool certified() const noexcept { return verdict == Verdict::certified; }
 

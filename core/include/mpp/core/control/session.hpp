@@ -1,8 +1,8 @@
 #pragma once
 #include <algorithm>
 #include <chrono>
-#include <concepts>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -19,14 +19,15 @@ namespace mpp {
 /// outlive it. Not copyable or movable: the state may hold views of the reservation inside it.
 ///
 /// advance() runs one level: reserve the increment, materialise, execute, bound. When the ledger has no room it
-/// returns false and nothing has changed, so a scheduler may try again later. If the tier throws, the session is
-/// spent; its destructor returns every byte.
+/// returns false and nothing has changed, so a scheduler may try again later. If anything throws, the session is
+/// spent: it is done(), its outcome is that of the level before, and its destructor returns every byte.
 template <Tier T, EstimatorFor<T> E>
 class Session {
  public:
   using Request = typename T::Request;
   using Result = typename T::Result;
 
+  /// @throws ValueError for a target outside its domain or a tier without levels
   Session(const T& tier, const E& estimator, const Request& request, QualityTarget target, Account account,
           std::uint64_t number = 0, TraceSink* sink = nullptr)
       : tier_(tier), estimator_(estimator), request_(request), target_(target), number_(number), sink_(sink),
@@ -34,12 +35,11 @@ class Session {
     target_.validate();
     expects<ValueError>(tier_.levels() > 0, "Session: the tier has 0 levels, expected at least 1");
     if constexpr (StartingTier<T>) next_ = std::min(tier_.first_level(request_), top());
-    outcome_.trace.reserve(tier_.levels());
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  /// True when the result has been released or the top level has run: nothing more to advance.
+  /// True when the result has been released, the top level has run, or advance() threw: nothing more to advance.
   bool done() const noexcept { return done_; }
   /// Level that advance() would run next. Meaningless once done().
   Level next_level() const noexcept { return next_; }
@@ -48,17 +48,18 @@ class Session {
   Footprint held() const noexcept { return reservation_.reserved(); }
 
   /// Runs the next level. @return false if the ledger denied it (nothing changed); true otherwise.
+  /// @throws ValueError if the tier asks for more than its claim, and whatever the tier and the estimator throw
   bool advance() {
     if (done()) return true;
     if (!reserve_next()) return false;
     const auto start = Clock::now();
     tier_.materialise(request_, state_, next_);
-    finish_level(start);
+    finish_level(Clock::now() - start);
     return true;
   }
 
-  /// Takes the outcome as it stands. The state and its bytes are returned when the session is destroyed.
-  Outcome<Result> take() {
+  /// Takes the outcome as it stands, once. The state and its bytes are returned when the session is destroyed.
+  [[nodiscard]] Outcome<Result> take() {
     outcome_.peak = reservation_.peak();
     return std::move(outcome_);
   }
@@ -71,55 +72,74 @@ class Session {
   Level top() const { return tier_.levels() - 1; }
 
   static typename T::State make_state(std::pmr::memory_resource& resource) {
-    if constexpr (std::constructible_from<typename T::State, std::pmr::memory_resource*>)
+    if constexpr (ResourceState<typename T::State>)
       return typename T::State(&resource);
     else
       return typename T::State{};
   }
 
   bool reserve_next() {
-    increment_ = tier_.increment(request_, state_, next_);
-    outcome_.denial = reservation_.try_grow(increment_);
-    if (!outcome_.denial) return true;
-    outcome_.verdict = Verdict::out_of_memory;
-    record(Decision::deny, ErrorBound::none(), 0.0);
-    return false;
+    done_ = true;  // until a decision says otherwise: a step that throws must not be repeated on half a state
+    const Footprint increment = tier_.increment(request_, state_, next_);
+    // The governor's safe order is computed from claims: a level above its claim could deadlock everybody.
+    const Footprint claim = tier_.footprint(request_, next_);
+    expects<ValueError>((held() + increment).within(claim), "Session: level ", next_, " needs ",
+                        (held() + increment).total().count, " B in all, its footprint claims ", claim.total().count, " B");
+    outcome_.denial = reservation_.try_grow(increment);
+    increment_ = increment;
+    if (outcome_.denial) {
+      outcome_.verdict = Verdict::out_of_memory;
+      const bool repeated = !outcome_.trace.empty() && outcome_.trace.back().decision == Decision::deny;
+      if (!repeated) record(Decision::deny, ErrorBound::none(), {});
+      done_ = false;
+      return false;
+    }
+    outcome_.verdict = Verdict::uncertified;
+    return true;
   }
 
-  // Execute, bound, decide. The level has been materialised.
-  void finish_level(Clock::time_point start) {
-    outcome_.raw = tier_.execute(request_, state_, next_);
+  // Execute, bound, decide. The level has been materialised; the outcome changes only when nothing can throw any more.
+  void finish_level(Clock::duration materialise_time) {
+    const auto start = Clock::now();
+    const bool exact = next_ == top();
+    std::optional<Result> result = tier_.execute(request_, state_, next_);
+    const ErrorBound bound = charge(exact ? ErrorBound::exact() : look(*result));
+    const bool release = bound.within(target_.epsilon) && bound.delta().value <= target_.delta.value;
+    record(release ? Decision::release : exact ? Decision::refuse : Decision::escalate, bound,
+           materialise_time + (Clock::now() - start));
+    outcome_.raw.swap(result);
+    outcome_.bound = bound;
     outcome_.level = next_;
-    outcome_.bound = charge(next_ == top() ? ErrorBound::exact() : look());
-    const bool release = outcome_.bound.within(target_.epsilon) && outcome_.bound.delta().value <= target_.delta.value;
     outcome_.verdict = release ? Verdict::certified : Verdict::uncertified;
-    done_ = release || next_ == top();
-    const std::chrono::duration<double, std::micro> elapsed = Clock::now() - start;
-    record(done_ ? Decision::release : Decision::escalate, outcome_.bound, elapsed.count());
+    done_ = release || exact;
     if (!done_) ++next_;
   }
 
-  ErrorBound look() {
-    // Each level looks at the data once, so each may spend only its share: the sum stays below delta (union bound).
+  // Each level looks at the data once, so each may spend only its share: the sum stays below delta (union bound).
+  // The exact level needs no look; its unspent share pays for rounding the sum of the others up.
+  ErrorBound look(const Result& result) {
     const Delta share{target_.delta.value / static_cast<double>(tier_.levels())};
-    const ErrorBound bound = estimator_.bound(request_, state_, *outcome_.raw, next_, share);
-    const Delta allowed = bound.kind() == BoundKind::calibrated ? target_.delta : share;
-    if (bound.delta().value <= allowed.value) return bound;
-    spent_ = 1.0;  // an estimator that overdraws its share may have pruned on that: fail closed, also at the top level
-    return ErrorBound::none();
+    const ErrorBound bound = estimator_.bound(request_, state_, result, next_, share);
+    const double delta = bound.delta().value;
+    const bool calibrated = bound.kind() == BoundKind::calibrated;
+    if (delta >= 0.0 && delta <= (calibrated ? target_.delta : share).value) return bound;
+    // A calibrated promise that is too weak for this caller has pruned nothing, so the levels above it still count.
+    if (calibrated && delta > target_.delta.value) return ErrorBound::none();
+    // A look that overdraws its share may have pruned on that: fail closed, also at the top level.
+    return ErrorBound::randomized(std::numeric_limits<double>::quiet_NaN(), Delta{1.0});
   }
 
   // Adds up what the looks have spent. What a randomized look pruned stays pruned, so its delta is owed by every
-  // later level, the exact one included. A calibrated bound covers the whole policy and is charged once.
+  // later level, the exact one included. A calibrated bound covers the whole policy and is charged once: to the
+  // release that rests on it.
   ErrorBound charge(const ErrorBound& bound) {
-    if (bound.kind() == BoundKind::calibrated)
-      return spent_ == 0.0 ? bound : ErrorBound::calibrated(bound.value(), Delta{bound.delta().value + spent_});
-    spent_ = std::min(1.0, spent_ + bound.delta().value);
-    return spent_ == 0.0 ? bound : ErrorBound::randomized(bound.value(), Delta{spent_});
+    if (bound.kind() == BoundKind::calibrated) return ErrorBound::calibrated(bound.value(), bound.delta() + spent_);
+    spent_ = spent_ + bound.delta();
+    return spent_.value == 0.0 ? bound : ErrorBound::randomized(bound.value(), spent_);
   }
 
-  void record(Decision decision, const ErrorBound& bound, double elapsed_us) {
-    outcome_.trace.push_back({number_, next_, decision, reservation_.reserved(), increment_, bound, elapsed_us});
+  void record(Decision decision, const ErrorBound& bound, std::chrono::duration<double, std::micro> elapsed) {
+    outcome_.trace.push_back({number_, next_, decision, held(), increment_, bound, elapsed.count()});
     if (sink_ != nullptr) sink_->record(outcome_.trace.back());
   }
 
@@ -129,12 +149,12 @@ class Session {
   QualityTarget target_;
   std::uint64_t number_;
   TraceSink* sink_;
-  Reservation reservation_;        // declared before the state: the state gives its memory back first
+  Reservation reservation_;  // declared before the state: the state gives its memory back first
   ReservationResource resource_;
   typename T::State state_;
   Level next_ = 0;
   bool done_ = false;
-  double spent_ = 0.0;
+  Delta spent_;  // by randomized looks
   Footprint increment_;
   Outcome<Result> outcome_;
 };

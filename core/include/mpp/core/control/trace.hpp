@@ -12,13 +12,14 @@ namespace mpp {
 
 /// What the loop decided after one level.
 enum class Decision : std::uint8_t {
-  release,   ///< the bound is within epsilon, or the level is exact
+  release,   ///< the bound is within epsilon: the result is certified
   escalate,  ///< the bound is not within epsilon: the next level follows
   deny,      ///< the ledger had no room for the level; nothing changed
+  refuse,    ///< the exact level has run, but a look below it overdrew its share of delta: nothing is certified
 };
 
 constexpr std::string_view name(Decision decision) noexcept {
-  constexpr std::array<std::string_view, 3> names{"release", "escalate", "deny"};
+  constexpr std::array<std::string_view, 4> names{"release", "escalate", "deny", "refuse"};
   return names[static_cast<std::size_t>(decision)];
 }
 
@@ -29,11 +30,11 @@ struct TraceStep {
   Decision decision{};
   Footprint held{};       ///< bytes the request holds after the decision
   Footprint increment{};  ///< bytes the level added, or would have added when denied
-  ErrorBound bound{};     ///< as returned by the estimator; none when denied
-  double elapsed_us{};    ///< time of materialise, execute and bound of this level
+  ErrorBound bound{};     ///< its delta is what the run has spent up to here; none when denied
+  double elapsed_us{};    ///< materialise (of the whole batch, if there is one), execute and bound; 0 when denied
 };
 
-/// Receives every decision as it is made. Called from the thread that advances the session; must not throw.
+/// Receives every decision as it is made; a denial that a retry only repeats is not a new one. Called from the thread that advances the session; must not throw.
 class TraceSink {
  public:
   virtual ~TraceSink() = default;

@@ -1,0 +1,142 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory_resource>
+#include <span>
+#include <vector>
+
+#include <mpp/core/control/tier.hpp>
+#include <mpp/kernels/interval.hpp>
+#include <mpp/kernels/query_code.hpp>
+#include <mpp/kernels/topk.hpp>
+#include <mpp/ranking/filter.hpp>
+#include <mpp/ranking/pool.hpp>
+
+namespace mpp::ranking {
+
+/// The k best rows of a pool for one query.
+struct RankRequest {
+  std::span<const float> query;    ///< [dims], finite; for cosine not of length zero
+  std::size_t k = 10;              ///< >= 1; a pool with fewer rows returns all it has
+  Delta delta{};                   ///< > 0 prunes with the randomized interval too; at most the target's delta
+  const Filter* filter = nullptr;  ///< null: every live row
+};
+
+/// One row of an answer, with the interval that its score is known to lie in.
+struct RankedItem {
+  std::uint64_t id{};
+  double score{};  ///< exact if lower == upper, else the middle of the interval
+  double lower{}, upper{};
+  friend bool operator==(const RankedItem&, const RankedItem&) = default;
+};
+
+/// An answer: at most k rows, best first (see kernels::ranks_before; by score, equal scores by smaller id).
+struct Ranking {
+  std::vector<RankedItem> items;
+  double certified_recall = 0.0;  ///< share of items that are certainly among the k best; a lower bound
+  std::size_t open_rows = 0;      ///< rows that could still be among the k best, beside those returned
+};
+
+/// What is known of a row that competes for the answer.
+struct Contender {
+  double lower{}, upper{};  ///< of the score; equal once the row has been rescored
+  std::uint32_t slot{};
+};
+
+/// Everything a query contributes to score intervals; see score_frame.hpp for how it is made.
+struct QueryFrame {
+  explicit QueryFrame(std::pmr::memory_resource* memory)
+      : table(memory), coarse_code(memory), fine_code(memory), block_offset(memory) {}
+
+  std::pmr::vector<std::uint8_t> table;        ///< of screen()
+  std::pmr::vector<std::int16_t> coarse_code;  ///< [coded_dims], for planes 0 to 2
+  std::pmr::vector<std::int16_t> fine_code;    ///< [coded_dims], for plane 3
+  std::pmr::vector<float> block_offset;        ///< [blocks]
+  kernels::ScoreFrame coarse, fine;            ///< e1 is of plane 0, or of v = 1
+  int exponent = 0;                            ///< score = unit * 2^exponent * frame score
+  double unit = 1.0;                           ///< 2 for l2, else 1
+  Delta spent_per_look{};                      ///< probability that an interval of one plane fails
+};
+
+/// What a request has brought in so far. All memory comes from the reservation.
+struct RankState {
+  explicit RankState(std::pmr::memory_resource* memory);
+
+  QueryFrame frame;
+  std::pmr::vector<std::int16_t> dots;         ///< [slots], plane 0
+  std::pmr::vector<std::uint64_t> open;        ///< [blocks], allowed rows that are not contenders
+  std::pmr::vector<std::uint64_t> marked;      ///< [blocks], open rows that reach the threshold
+  std::pmr::vector<kernels::Candidate> pilot;  ///< rows with the best midpoints
+  std::pmr::vector<float> pilot_rows;          ///< [pilot, dims]
+  std::pmr::vector<double> pilot_scores;       ///< [pilot]
+  std::pmr::vector<Contender> contenders;      ///< best first: the k best, and while merging the pilot
+
+  // Rows that are still open, side by side.
+  std::pmr::vector<std::uint32_t> slot;
+  std::pmr::vector<std::int32_t> dot;
+  std::pmr::vector<float> base;
+  std::pmr::vector<kernels::ScoreInterval> interval;
+  std::pmr::vector<std::uint8_t> codes[kernels::planes];            ///< what each level brought in, held to the end
+  std::pmr::vector<kernels::PlaneFactors> factors[kernels::planes];
+  std::pmr::vector<float> rows;                ///< [open rows, dims], at the exact level
+  std::pmr::vector<double> row_scores;         ///< [open rows]
+  std::pmr::vector<kernels::Scored> scored;    ///< open rows and contenders
+
+  std::size_t open_rows = 0;  ///< rows that the next level has to look at
+  double highest_open;        ///< no row outside the answer scores above this
+  bool framed = false;        ///< the query has been prepared and plane 0 screened
+  double recall = 0.0;        ///< certified recall of the answer
+};
+
+struct RankOptions {
+  std::size_t pilot = 48;  ///< rows rescored exactly after each plane to raise the threshold; at least k are
+  bool rescore = true;     ///< false: bounds from codes alone, no fp32 row is read before the exact level
+  Level first_level = 0;   ///< where requests start, below the exact level; see pilot_first_level()
+};
+
+/// Proposes RankOptions::first_level for a pool: the first plane that excludes a tenth of the rows, measured by ranking a
+/// few of the pool's own rows. A heuristic: it orders work and releases nothing.
+[[nodiscard]] Level pilot_first_level(const Pool& pool);
+
+/// Ladder: sign plane, 2-bit, 4-bit, 8-bit codes, exact rows. Threshold first: after each plane the most promising rows
+/// are rescored exactly, and only rows whose upper score reaches the k-th exact score bring in the next plane.
+///
+/// Level 3 restarts the dot products with a finer query, so it brings in whole codes.
+class RankTier {
+ public:
+  using Request = RankRequest;
+  using State = RankState;
+  using Result = Ranking;
+
+  /// @throws ValueError if options.first_level is above 2
+  explicit RankTier(const Pool& pool, RankOptions options = {});
+
+  std::size_t levels() const { return kernels::planes + 1; }
+  Footprint footprint(const Request& request, Level level) const;
+  Footprint increment(const Request& request, const State& state, Level level) const;
+  void materialise(const Request& request, State& state, Level level) const;
+  Result execute(const Request& request, State& state, Level level) const;
+
+  /// Plane 0 for all requests in one pass over the sign codes; later levels one by one.
+  void materialise_batch(std::span<const BatchItem<RankTier>> items, Level level) const;
+
+  Level first_level(const Request&) const { return options_.first_level; }
+
+  const Pool& pool() const noexcept { return pool_; }
+
+ private:
+  std::size_t pilot_size(const Request& request) const;
+  Bytes common_bytes(const Request& request) const;
+  void prepare(const Request& request, State& state) const;
+  void bring_in_codes(State& state, std::size_t plane, bool fresh) const;
+  void bring_in_rows(State& state) const;
+  void rank_signs(const Request& request, State& state) const;
+  void rank_codes(const Request& request, State& state, std::size_t plane) const;
+  void keep_open(const Request& request, State& state) const;
+  void rank_rows(const Request& request, State& state) const;
+
+  const Pool& pool_;
+  RankOptions options_;
+};
+
+}  // namespace mpp::ranking

@@ -1,1 +1,0 @@
-#include <mpp/core/error.hpp>

@@ -1,0 +1,83 @@
+#include <algorithm>
+#include <limits>
+
+#include "src/contenders.hpp"
+#include "src/score_frame.hpp"
+
+namespace mpp::ranking {
+namespace {
+
+// Keeps the k best by lower bound, best first.
+void keep_best(const Pool& pool, std::size_t k, std::pmr::vector<Contender>& contenders) {
+  const auto ids = pool.columns().ids.view();
+  std::sort(contenders.begin(), contenders.end(), [ids](const Contender& a, const Contender& b) {
+    return kernels::ranks_before({a.lower, ids[a.slot]}, {b.lower, ids[b.slot]});
+  });
+  if (contenders.size() > k) contenders.resize(k);
+}
+
+}  // namespace
+
+void rescore_pilot(const Pool& pool, const RankRequest& request, std::span<const kernels::Candidate> pilot,
+                   RankState& state) {
+  const std::size_t dims = pool.dims();
+  const auto rows = pool.columns().rows.view();
+  for (std::size_t i = 0; i < pilot.size(); ++i)
+    std::copy_n(&rows[pilot[i].row * dims], dims, &state.pilot_rows[i * dims]);
+  const auto scores = std::span(state.pilot_scores).first(pilot.size());
+  kernels::rescore({}, std::span<const float>(state.pilot_rows).first(pilot.size() * dims), request.query,
+                   pool.metric(), scores);
+  for (std::size_t i = 0; i < pilot.size(); ++i) state.contenders.push_back({scores[i], scores[i], pilot[i].row});
+  keep_best(pool, request.k, state.contenders);
+}
+
+void bound_pilot(const Pool& pool, const RankRequest& request, std::span<const kernels::Candidate> pilot,
+                 std::span<const kernels::ScoreInterval> intervals, RankState& state) {
+  state.contenders.clear();
+  for (std::size_t i = 0; i < pilot.size(); ++i)
+    state.contenders.push_back({score_of_frame(state.frame, intervals[i].lower),
+                                score_of_frame(state.frame, intervals[i].upper), pilot[i].row});
+  keep_best(pool, request.k, state.contenders);
+}
+
+double threshold(const RankRequest& request, const RankState& state) {
+  if (state.contenders.size() < request.k) return -std::numeric_limits<double>::infinity();
+  return state.contenders.back().lower;
+}
+
+RecallCount::RecallCount(const RankRequest& request, const RankState& state)
+    : contenders_(state.contenders), k_(request.k), reaching_(state.contenders.size() + 1, 0) {
+  for (const Contender& c : contenders_) add(c.upper);
+}
+
+void RecallCount::add(double upper, std::size_t count) {
+  // Contenders are sorted by falling lower bound: the row reaches all from the first one that is not above it.
+  const auto first = std::partition_point(contenders_.begin(), contenders_.end(),
+                                          [upper](const Contender& c) { return c.lower > upper; });
+  reaching_[static_cast<std::size_t>(first - contenders_.begin())] += count;
+}
+
+double RecallCount::share() const {
+  if (contenders_.empty()) return 1.0;
+  std::size_t reaching = 0;
+  std::size_t certain = 0;
+  for (std::size_t j = 0; j < contenders_.size(); ++j) {
+    reaching += reaching_[j];
+    certain += reaching - 1 <= k_ - 1 ? 1 : 0;  // contender j counts itself
+  }
+  return static_cast<double>(certain) / static_cast<double>(contenders_.size());
+}
+
+Ranking answer(const Pool& pool, const RankState& state) {
+  Ranking ranking;
+  ranking.items.reserve(state.contenders.size());
+  for (const Contender& c : state.contenders) {
+    const double score = c.lower == c.upper ? c.lower : c.lower + 0.5 * (c.upper - c.lower);
+    ranking.items.push_back({pool.columns().ids[c.slot], score, c.lower, c.upper});
+  }
+  ranking.certified_recall = state.recall;
+  ranking.open_rows = state.open_rows;
+  return ranking;
+}
+
+}  // namespace mpp::ranking

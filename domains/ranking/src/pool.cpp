@@ -1,0 +1,169 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <numeric>
+
+#include <mpp/ranking/cells.hpp>
+#include <mpp/ranking/pool.hpp>
+
+#include "src/check_columns.hpp"
+#include "src/encode.hpp"
+#include "src/rotation.hpp"
+
+namespace mpp::ranking {
+namespace {
+
+constexpr std::size_t max_dims = 32768;
+constexpr std::size_t max_rows = std::size_t{1} << 31;  // slots are 32-bit, with room for padding
+constexpr int unit_headroom = 14;  // largest ||y|| below 2^14: Half then holds rows down to 2^-17 of it in full precision
+
+// Slots of the rows, cell by cell, each cell from the start of a block. Fills block_cell.
+std::vector<std::uint32_t> place(std::span<const std::uint32_t> cell, std::size_t cells, PoolColumns& columns) {
+  std::vector<std::size_t> next(cells, 0);
+  for (const std::uint32_t c : cell) ++next[c];
+  std::size_t block = 0;
+  for (std::size_t c = 0; c < cells; ++c) {
+    const std::size_t blocks = kernels::blocks_of(next[c]);
+    columns.block_cell.values().insert(columns.block_cell.values().end(), blocks, static_cast<std::uint32_t>(c));
+    next[c] = block * kernels::block_rows;
+    block += blocks;
+  }
+  std::vector<std::uint32_t> slot(cell.size());
+  for (std::size_t i = 0; i < cell.size(); ++i) slot[i] = static_cast<std::uint32_t>(next[cell[i]]++);
+  return slot;
+}
+
+// Makes room for `blocks` blocks in every per-slot column.
+void resize_slots(std::size_t blocks, PoolColumns& columns) {
+  const std::size_t slots = blocks * kernels::block_rows;
+  columns.sign_blocks.values().resize(kernels::blocked_bytes(slots, columns.coded_dims));
+  columns.scale.values().resize(slots);
+  columns.residual.values().resize(slots);
+  columns.live.values().resize(blocks);
+  columns.ids.values().resize(slots);
+  columns.rows.values().resize(slots * columns.dims);
+  if (columns.metric == Metric::l2) columns.bias.values().resize(slots);
+  for (std::size_t p = 1; p < kernels::planes; ++p) {
+    columns.codes[p].values().resize(slots * kernels::plane_row_bytes(p, columns.coded_dims));
+    columns.factors[p].values().resize(slots);
+  }
+}
+
+void name_rows(std::span<const std::uint32_t> slots, PoolColumns& columns) {
+  for (const std::uint32_t slot : slots) {
+    columns.ids.values()[slot] = static_cast<std::uint32_t>(columns.next_id++);
+    columns.live.values()[slot / kernels::block_rows] |= std::uint64_t{1} << slot % kernels::block_rows;
+  }
+}
+
+std::vector<float> unit_rows(std::span<const float> rows, std::size_t dims) {
+  std::vector<float> out(rows.begin(), rows.end());
+  for (std::size_t i = 0; i < out.size(); i += dims) {
+    const double squares = std::inner_product(&out[i], &out[i] + dims, &out[i], 0.0,
+                                              std::plus<>(), [](float a, float b) { return double{a} * b; });
+    for (std::size_t j = 0; j < dims; ++j) out[i + j] = static_cast<float>(out[i + j] / std::sqrt(squares));
+  }
+  return out;
+}
+
+Cells make_cells(std::span<const float> rows, std::size_t dims, const PoolOptions& options) {
+  std::vector<float> scaled;  // for cosine the centres are those of the rows as they are ranked
+  if (options.metric == Metric::cosine) rows = scaled = unit_rows(rows, dims);
+  return options.cells == 1 ? single_cell(rows, dims) : kmeans_cells(rows, dims, options.cells, options.seed);
+}
+
+}  // namespace
+
+Pool::Pool(PoolColumns columns) : columns_(std::move(columns)) {
+  check_columns(columns_);
+  for (const std::uint64_t word : columns_.live.view()) size_ += static_cast<std::size_t>(std::popcount(word));
+}
+
+Pool Pool::build(std::span<const float> rows, std::size_t dims, const PoolOptions& options) {
+  expects<ShapeError>(dims > 0 && dims <= max_dims, "Pool::build: dims is ", dims, ", expected in [1, ", max_dims, "]");
+  expects<ShapeError>(rows.size() % dims == 0, "Pool::build: rows has ", rows.size(),
+                      " values, expected a multiple of dims = ", dims);
+  const std::size_t n = rows.size() / dims;
+  expects<ShapeError>(n <= max_rows, "Pool::build: ", n, " rows, expected at most ", max_rows);
+  expects<ValueError>(options.cells >= 1 && options.cells <= std::max<std::size_t>(n, 1), "Pool::build: cells is ",
+                      options.cells, ", expected in [1, rows = ", n, "]");
+  expects<ValueError>(options.clip > 0.0F && options.clip <= 1.0F, "Pool::build: clip is ", options.clip,
+                      ", expected in (0, 1]");
+  check_rows(rows, dims, options.metric);
+
+  PoolColumns columns;
+  columns.metric = options.metric;
+  columns.dims = static_cast<std::uint32_t>(dims);
+  columns.coded_dims = static_cast<std::uint32_t>((dims + 7) / 8 * 8);
+  columns.rotation = Column<float>(haar_rotation(columns.coded_dims, options.seed));
+  columns.rotation_defect = orthogonality_defect(columns.rotation.view(), columns.coded_dims);
+  Cells cells = make_cells(rows, dims, options);
+  columns.centers = Column<float>(std::move(cells.centers));
+  const auto slot = place(cells.assignment, options.cells, columns);
+  resize_slots(columns.block_cell.size(), columns);
+  const double largest = largest_centered(rows, cells.assignment, columns);
+  columns.unit_exponent = largest > 0.0 ? std::ilogb(largest) + 1 - unit_headroom : 0;
+  encode_rows(rows, {cells.assignment, slot}, options.clip, options.progress, columns);
+  name_rows(slot, columns);
+  return Pool(std::move(columns));
+}
+
+std::uint64_t Pool::add(std::span<const float> rows) {
+  const std::size_t dims = columns_.dims;
+  expects<ShapeError>(rows.size() % dims == 0, "Pool::add: rows has ", rows.size(),
+                      " values, expected a multiple of dims = ", dims);
+  check_rows(rows, dims, columns_.metric);
+  const std::size_t n = rows.size() / dims;
+  const std::size_t tail_blocks = kernels::blocks_of(columns_.tail_rows);
+  const std::size_t tail_start = (columns_.blocks() - tail_blocks) * kernels::block_rows;
+  const std::size_t blocks = columns_.blocks() - tail_blocks + kernels::blocks_of(columns_.tail_rows + n);
+  expects<ShapeError>(blocks * kernels::block_rows <= max_rows, "Pool::add: ", n, " rows do not fit, expected at most ",
+                      max_rows, " slots in all");
+  // New rows are coded around the first centre: any centre is sound, and a rebuild gives them their own.
+  const std::vector<std::uint32_t> cell(n, 0);
+  std::vector<std::uint32_t> slot(n);
+  std::iota(slot.begin(), slot.end(), static_cast<std::uint32_t>(tail_start + columns_.tail_rows));
+  const std::uint64_t first = columns_.next_id;
+  const std::size_t old_blocks = columns_.blocks();
+  try {
+    columns_.block_cell.values().resize(blocks, 0);
+    resize_slots(blocks, columns_);
+    encode_rows(rows, {cell, slot}, PoolOptions{}.clip, {}, columns_);
+  } catch (...) {  // out of memory half-way: shrinking allocates nothing
+    columns_.block_cell.values().resize(old_blocks);
+    resize_slots(old_blocks, columns_);
+    throw;
+  }
+  name_rows(slot, columns_);
+  columns_.tail_rows += n;
+  size_ += n;
+  return first;
+}
+
+void Pool::remove(std::uint64_t id) {
+  const auto ids = columns_.ids.view();
+  for (std::size_t slot = 0; slot < ids.size(); ++slot) {
+    const std::uint64_t bit = std::uint64_t{1} << slot % kernels::block_rows;
+    if (ids[slot] != id || (columns_.live[slot / kernels::block_rows] & bit) == 0) continue;
+    columns_.live.values()[slot / kernels::block_rows] &= ~bit;
+    --size_;
+    return;
+  }
+  throw ValueError(text("Pool::remove: no row has id ", id));
+}
+
+Footprint Pool::resident() const noexcept {
+  const PoolColumns& c = columns_;
+  const std::uint64_t bytes = c.sign_blocks.bytes() + c.scale.bytes() + c.residual.bytes() + c.bias.bytes() +
+                              c.live.bytes() + c.rotation.bytes() + c.centers.bytes() + c.block_cell.bytes();
+  return Footprint::host(Bytes{bytes});
+}
+
+Footprint Pool::backing() const noexcept {
+  const PoolColumns& c = columns_;
+  std::uint64_t bytes = c.ids.bytes() + c.rows.bytes();
+  for (std::size_t p = 1; p < kernels::planes; ++p) bytes += c.codes[p].bytes() + c.factors[p].bytes();
+  return c.rows.mapped() ? Footprint::disk(Bytes{bytes}) : Footprint::host(Bytes{bytes});
+}
+
+}  // namespace mpp::ranking

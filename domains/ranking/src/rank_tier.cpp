@@ -1,0 +1,207 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include <mpp/kernels/rescore.hpp>
+#include <mpp/kernels/screen.hpp>
+#include <mpp/ranking/rank_tier.hpp>
+
+#include "src/contenders.hpp"
+#include "src/score_frame.hpp"
+
+namespace mpp::ranking {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr Level exact_level = kernels::planes;
+
+// Bytes of one open row that every code level needs.
+constexpr Bytes open_row_bytes{sizeof(std::uint32_t) + sizeof(std::int32_t) + sizeof(float) +
+                               sizeof(kernels::ScoreInterval)};
+
+// Slices that a code level brings in for each open row: those of its plane, or from the first one that is missing.
+std::size_t first_slice(std::size_t plane, bool fresh) {
+  if (plane + 1 == kernels::planes) return 0;
+  return fresh ? 1 : kernels::plane_end[plane - 1];
+}
+
+Bytes code_row_bytes(std::size_t plane, bool fresh, std::size_t coded_dims) {
+  return Bytes{(kernels::plane_end[plane] - first_slice(plane, fresh)) * coded_dims / 8 + sizeof(kernels::PlaneFactors)};
+}
+
+std::size_t allowed_rows(const Pool& pool, const RankRequest& request) {
+  if (request.filter == nullptr) return pool.size();
+  std::size_t rows = 0;
+  for (std::size_t b = 0; b < pool.columns().blocks(); ++b)
+    rows += static_cast<std::size_t>(std::popcount(pool.columns().live[b] & request.filter->bits()[b]));
+  return rows;
+}
+
+void check_request(const Pool& pool, const RankRequest& request) {
+  expects<ValueError>(request.k >= 1, "RankRequest: k is 0, expected at least 1");
+  expects<ValueError>(request.delta.value >= 0.0 && request.delta.value < 1.0, "RankRequest: delta is ",
+                      request.delta.value, ", expected in [0, 1)");
+  expects<ShapeError>(request.filter == nullptr || request.filter->bits().size() == pool.columns().blocks(),
+                      "RankRequest: the filter has another number of blocks than the pool; make it anew after add()");
+}
+
+float base_of(const PoolColumns& c, const RankState& state, std::size_t slot) {
+  const float offset = state.frame.block_offset[slot / kernels::block_rows];
+  return c.bias.size() == 0 ? offset : offset + c.bias[slot];
+}
+
+// The slices [first, end of plane) of a row, one after the other.
+void copy_slices(const PoolColumns& c, std::size_t slot, std::size_t first, std::size_t plane, std::uint8_t* out) {
+  const std::size_t groups = c.coded_dims / 8;
+  if (first == 0) {
+    const std::uint8_t* block = &c.sign_blocks[slot / kernels::block_rows * groups * kernels::block_rows];
+    for (std::size_t g = 0; g < groups; ++g) *out++ = block[g * kernels::block_rows + slot % kernels::block_rows];
+  }
+  for (std::size_t p = 1; p <= plane; ++p) {
+    if (kernels::plane_end[p] <= first) continue;
+    const std::size_t bytes = kernels::plane_row_bytes(p, c.coded_dims);
+    std::copy_n(&c.codes[p][slot * bytes], bytes, out);
+    out += bytes;
+  }
+}
+
+}  // namespace
+
+RankState::RankState(std::pmr::memory_resource* memory)
+    : frame(memory), dots(memory), open(memory), marked(memory), pilot(memory), pilot_rows(memory),
+      pilot_scores(memory), contenders(memory), slot(memory), dot(memory), base(memory), interval(memory),
+      codes{std::pmr::vector<std::uint8_t>(memory), std::pmr::vector<std::uint8_t>(memory),
+            std::pmr::vector<std::uint8_t>(memory), std::pmr::vector<std::uint8_t>(memory)},
+      factors{std::pmr::vector<kernels::PlaneFactors>(memory), std::pmr::vector<kernels::PlaneFactors>(memory),
+              std::pmr::vector<kernels::PlaneFactors>(memory), std::pmr::vector<kernels::PlaneFactors>(memory)},
+      rows(memory), row_scores(memory), scored(memory), highest_open(std::numeric_limits<double>::infinity()) {}
+
+RankTier::RankTier(const Pool& pool, RankOptions options) : pool_(pool), options_(options) {
+  expects<ValueError>(options.first_level <= 2, "RankTier: first_level is ", options.first_level,
+                      ", expected at most 2");
+}
+
+std::size_t RankTier::pilot_size(const Request& request) const {
+  return std::min(std::max(options_.pilot, request.k), pool_.size());
+}
+
+Bytes RankTier::common_bytes(const Request& request) const {
+  const std::size_t pilot = pilot_size(request);
+  const std::size_t k = std::min(request.k, pool_.size());
+  return frame_bytes(pool_) + bytes_of<std::int16_t>(pool_.columns().slots()) +
+         bytes_of<std::uint64_t>(2 * pool_.columns().blocks()) + bytes_of<kernels::Candidate>(pilot) +
+         bytes_of<float>(pilot * pool_.dims()) + bytes_of<double>(pilot) + bytes_of<Contender>(k + pilot);
+}
+
+Footprint RankTier::footprint(const Request& request, Level level) const {
+  check_request(pool_, request);
+  const std::size_t n = allowed_rows(pool_, request);
+  Bytes bytes = common_bytes(request);
+  for (std::size_t plane = 1; plane < kernels::planes && plane <= level; ++plane)
+    bytes += code_row_bytes(plane, false, pool_.columns().coded_dims) * n + (plane == 1 ? open_row_bytes * n : Bytes{});
+  if (level == exact_level)
+    bytes += bytes_of<float>(n * pool_.dims()) + bytes_of<double>(n) +
+             bytes_of<kernels::Scored>(n + std::min(request.k, pool_.size()));
+  return Footprint::host(bytes);
+}
+
+Footprint RankTier::increment(const Request& request, const State& state, Level level) const {
+  check_request(pool_, request);
+  const bool fresh = !state.framed;
+  const std::size_t n = fresh ? allowed_rows(pool_, request) : state.open_rows;
+  Bytes bytes = fresh ? common_bytes(request) : Bytes{};
+  if (level >= 1 && level < exact_level) {
+    bytes += code_row_bytes(level, fresh, pool_.columns().coded_dims) * n;
+    if (state.slot.capacity() == 0) bytes += open_row_bytes * n;
+  }
+  if (level == exact_level)
+    bytes += bytes_of<float>(n * pool_.dims()) + bytes_of<double>(n) +
+             bytes_of<kernels::Scored>(n + state.contenders.size());
+  return Footprint::host(bytes);
+}
+
+// Everything before the first plane is screened.
+void RankTier::prepare(const Request& request, State& state) const {
+  const PoolColumns& c = pool_.columns();
+  const std::size_t pilot = pilot_size(request);
+  make_frame(pool_, request.query, Delta{request.delta.value / static_cast<double>(levels())}, state.frame);
+  state.dots.resize(c.slots());
+  state.open.assign(c.live.view().begin(), c.live.view().end());
+  if (request.filter != nullptr)
+    for (std::size_t b = 0; b < state.open.size(); ++b) state.open[b] &= request.filter->bits()[b];
+  state.marked.resize(state.open.size());
+  std::copy(state.open.begin(), state.open.end(), state.marked.begin());
+  state.pilot.resize(pilot);
+  state.pilot_rows.resize(pilot * pool_.dims());
+  state.pilot_scores.resize(pilot);
+  state.contenders.reserve(std::min(request.k, pool_.size()) + pilot);
+  state.open_rows = allowed_rows(pool_, request);
+  state.framed = true;
+}
+
+void RankTier::materialise_batch(std::span<const BatchItem<RankTier>> items, Level level) const {
+  std::vector<kernels::ScreenQuery> queries;
+  for (const auto& [request, state] : items) {
+    if (level > 0 || state->framed) continue;
+    prepare(*request, *state);
+    queries.push_back({state->frame.table, state->dots});
+  }
+  const PoolColumns& c = pool_.columns();
+  if (!queries.empty()) kernels::screen({}, c.sign_blocks.view(), c.coded_dims, queries);
+  if (level > 0)
+    for (const auto& [request, state] : items) materialise(*request, *state, level);
+}
+
+void RankTier::materialise(const Request& request, State& state, Level level) const {
+  const bool fresh = !state.framed;
+  if (fresh) {
+    const BatchItem<RankTier> item{&request, &state};
+    materialise_batch(std::span(&item, 1), 0);
+  }
+  if (level >= 1 && level < exact_level) bring_in_codes(state, level, fresh);
+  if (level == exact_level) bring_in_rows(state);
+}
+
+// Lists the open rows once, then adds the codes of one more plane to those that are left.
+void RankTier::bring_in_codes(State& state, std::size_t plane, bool fresh) const {
+  const PoolColumns& c = pool_.columns();
+  const std::size_t n = state.open_rows;
+  if (state.slot.capacity() == 0) {
+    state.slot.resize(n);
+    state.dot.resize(n);
+    state.base.resize(n);
+    state.interval.resize(n);
+    kernels::compact_marked({}, state.marked, state.slot);
+    for (std::size_t i = 0; i < n; ++i) {
+      state.dot[i] = state.dots[state.slot[i]];
+      state.base[i] = base_of(c, state, state.slot[i]);
+      state.interval[i] = {-infinity, infinity};
+    }
+  }
+  const std::size_t first = first_slice(plane, fresh);
+  const std::size_t count = kernels::plane_end[plane] - first;
+  const std::size_t row_bytes = count * c.coded_dims / 8;
+  auto& codes = state.codes[plane];
+  codes.resize(n * row_bytes);
+  state.factors[plane].resize(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    copy_slices(c, state.slot[i], first, plane, &codes[i * row_bytes]);
+    state.factors[plane][i] = c.factors[plane][state.slot[i]];
+  }
+  const bool finest = plane + 1 == kernels::planes;
+  if (first == 0) std::fill(state.dot.begin(), state.dot.end(), 0);
+  kernels::refine_dots({}, codes, count, finest ? state.frame.fine_code : state.frame.coarse_code, state.dot);
+}
+
+void RankTier::bring_in_rows(State& state) const {
+  const std::size_t n = state.open_rows;
+  const std::size_t dims = pool_.dims();
+  const auto rows = pool_.columns().rows.view();
+  state.rows.resize(n * dims);
+  state.row_scores.resize(n);
+  state.scored.reserve(n + state.contenders.size());
+  for (std::size_t i = 0; i < n; ++i) std::copy_n(&rows[state.slot[i] * dims], dims, &state.rows[i * dims]);
+}
+
+}  // namespace mpp::ranking
