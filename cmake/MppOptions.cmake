@@ -16,10 +16,6 @@ set(MPP_FAISS AUTO CACHE STRING "FAISS cells and candidates in the ranking domai
 set_property(CACHE MPP_FAISS PROPERTY STRINGS AUTO ON OFF)
 option(MPP_FAISS_GPU "Use the GPU part of FAISS (needs a FAISS that was built with it)" OFF)
 
-if(MPP_FUZZ AND NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  message(FATAL_ERROR "MPP_FUZZ=ON needs Clang for libFuzzer; the compiler is ${CMAKE_CXX_COMPILER_ID}")
-endif()
-
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -47,6 +43,10 @@ if(NOT MPP_CUDA STREQUAL "OFF")
     endif()
     enable_language(CUDA)
     find_package(CUDAToolkit REQUIRED)
+    if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake before 3.26 does not know that nvcc 12 can do this
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+    endif()
     set(CMAKE_CUDA_STANDARD 20)
     set(CMAKE_CUDA_STANDARD_REQUIRED ON)
     set(MPP_HAVE_CUDA ON)

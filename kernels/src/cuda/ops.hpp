@@ -5,7 +5,9 @@
 #include <mpp/kernels/screen.hpp>
 #include <mpp/kernels/topk.hpp>
 
-// The CUDA back end. Spans point to device memory. Shapes are checked by the callers.
+// The CUDA back end, plain C++ to its callers. Spans point to device memory. Shapes are checked by the callers.
+// Every function returns when its result is ready and throws std::runtime_error, naming the operation, when CUDA
+// reports an error; BackendUnavailable when there is no device that can run this build.
 namespace mpp::kernels::cuda {
 
 void quantize_nested(const Context& context, std::span<const float> rows, std::size_t dims, int unit_exponent,
@@ -30,7 +32,13 @@ void tighten_intervals(const Context& context, std::span<const std::int32_t> dot
 void rescore(const Context& context, std::span<const float> rows, std::span<const float> query, Metric metric,
              std::span<double> scores);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
-[[nodiscard]] bool available() noexcept;
+[[nodiscard]] bool available() noexcept;  ///< asks for the code of a kernel: an old GPU has none that it could run
 [[nodiscard]] std::string device_description();
+
+/// Device memory, filled with zeros; null for 0 bytes. @throws std::bad_alloc when the device has no room
+[[nodiscard]] void* allocate(const Context& context, std::size_t bytes);
+void release(void* memory) noexcept;
+void copy_from_host(const Context& context, const void* host, void* device, std::size_t bytes);
+void copy_to_host(const Context& context, const void* device, void* host, std::size_t bytes);
 
 }  // namespace mpp::kernels::cuda
