@@ -7,10 +7,10 @@
 
 #include <mpp/core/control/tier.hpp>
 #include <mpp/kernels/interval.hpp>
-#include <mpp/kernels/query_code.hpp>
 #include <mpp/kernels/topk.hpp>
 #include <mpp/ranking/filter.hpp>
 #include <mpp/ranking/pool.hpp>
+#include <mpp/ranking/query_frame.hpp>
 
 namespace mpp::ranking {
 
@@ -41,21 +41,6 @@ struct Ranking {
 struct Contender {
   double lower{}, upper{};  ///< of the score; equal once the row has been rescored
   std::uint32_t slot{};
-};
-
-/// Everything a query contributes to score intervals; see score_frame.hpp for how it is made.
-struct QueryFrame {
-  explicit QueryFrame(std::pmr::memory_resource* memory)
-      : table(memory), coarse_code(memory), fine_code(memory), block_offset(memory) {}
-
-  std::pmr::vector<std::uint8_t> table;        ///< of screen()
-  std::pmr::vector<std::int16_t> coarse_code;  ///< [coded_dims], for planes 0 to 2
-  std::pmr::vector<std::int16_t> fine_code;    ///< [coded_dims], for plane 3
-  std::pmr::vector<float> block_offset;        ///< [blocks]
-  kernels::ScoreFrame coarse, fine;            ///< e1 is of plane 0, or of v = 1
-  int exponent = 0;                            ///< score = unit * 2^exponent * frame score
-  double unit = 1.0;                           ///< 2 for l2, else 1
-  Delta spent_per_look{};                      ///< probability that an interval of one plane fails
 };
 
 /// What a request has brought in so far. All memory comes from the reservation.
