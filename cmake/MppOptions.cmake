@@ -16,10 +16,6 @@ set(MPP_FAISS AUTO CACHE STRING "FAISS cells and candidates in the ranking domai
 set_property(CACHE MPP_FAISS PROPERTY STRINGS AUTO ON OFF)
 option(MPP_FAISS_GPU "Use the GPU part of FAISS (needs a FAISS that was built with it)" OFF)
 
-if(MPP_FUZZ AND NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  message(FATAL_ERROR "MPP_FUZZ=ON needs Clang for libFuzzer; the compiler is ${CMAKE_CXX_COMPILER_ID}")
-endif()
-
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)

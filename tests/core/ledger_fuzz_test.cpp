@@ -5,7 +5,8 @@
 #include <chrono>
 #include <string>
 
-#include "ledger_harness.hpp"
+#include "ledger_model_trial.hpp"
+#include "ledger_race_trial.hpp"
 #include "toy_ledger.hpp"
 
 namespace mpp {
@@ -36,7 +37,8 @@ TEST(LedgerModelFuzz, CatchesMistakesThatOneThreadCanSee) {
 }
 
 TEST(LedgerRaceFuzz, NeverExceedsALimitAndAddsUpAtRest) {
-  for (const std::uint64_t seed : {1u, 1001u, 2001u}) EXPECT_EQ(race_violation<RealLedger>(seed, milliseconds(800)), "");
+  for (const std::uint64_t seed : {1u, 1001u, 2001u})
+    EXPECT_EQ(race_violation<RealLedger>(seed, milliseconds(800)), "");
 }
 
 TEST(LedgerRaceFuzz, NoPeakMissesWhatAWatcherSaw) {

@@ -10,13 +10,13 @@ namespace mpp::test {
 
 enum class Flaw {
   none,
-  certifies_nan,          ///< tests !(bound > epsilon)
-  full_delta_per_look,    ///< every look may spend all of delta
-  forgives_overdrafts,    ///< drops a bound that overdrew its share, but certifies above it
-  forgets_at_exact,       ///< reports delta 0 at the exact level, whatever was pruned on the way
-  charges_per_look,       ///< charges a calibrated promise once per look
-  keeps_bytes_on_throw,   ///< returns bytes at the end, not by destruction
-  runs_without_memory,    ///< takes the denied level all the same
+  certifies_nan,         ///< tests !(bound > epsilon)
+  full_delta_per_look,   ///< every look may spend all of delta
+  forgives_overdrafts,   ///< drops a bound that overdrew its share, but certifies above it
+  forgets_at_exact,      ///< reports delta 0 at the exact level, whatever was pruned on the way
+  charges_per_look,      ///< charges a calibrated promise once per look
+  keeps_bytes_on_throw,  ///< returns bytes at the end, not by destruction
+  runs_without_memory,   ///< takes the denied level all the same
 };
 
 template <Flaw flaw>
@@ -55,8 +55,8 @@ struct PlainLoop {
       tier.materialise(request, state, level);
       outcome.raw = tier.execute(request, state, level);
       outcome.level = level;
-      ErrorBound bound = level == top ? ErrorBound::exact()
-                                      : estimator.bound(request, state, *outcome.raw, level, share);
+      ErrorBound bound =
+          level == top ? ErrorBound::exact() : estimator.bound(request, state, *outcome.raw, level, share);
       const bool calibrated = bound.kind() == BoundKind::calibrated;
       const double delta = bound.delta().value;
       if (!calibrated && !(delta >= 0.0 && delta <= share.value)) {
@@ -69,8 +69,8 @@ struct PlainLoop {
       outcome.bound = calibrated          ? ErrorBound::calibrated(bound.value(), owed)
                       : owed.value == 0.0 ? bound
                                           : ErrorBound::randomized(bound.value(), owed);
-      const bool within = flaw == Flaw::certifies_nan ? !(bound.value() > target.epsilon.value)
-                                                      : bound.within(target.epsilon);
+      const bool within =
+          flaw == Flaw::certifies_nan ? !(bound.value() > target.epsilon.value) : bound.within(target.epsilon);
       if (within && owed.value <= target.delta.value && !overdrawn) {
         outcome.verdict = Verdict::certified;
         break;

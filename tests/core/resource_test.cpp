@@ -48,9 +48,9 @@ TEST_F(ReservationResourceTest, OneByteMoreThanReservedThrowsAndChangesNothing) 
 TEST_F(ReservationResourceTest, HoldsBothBuffersWhileAVectorGrows) {
   grow(3 * sizeof(double));
   std::pmr::vector<double> values(&resource_);
-  values.push_back(1);                                        // 1 value
-  values.push_back(2);                                        // 2 new values beside 1 old one
-  EXPECT_THROW(values.push_back(3), ReservationExceeded);     // 4 beside 2
+  values.push_back(1);                                     // 1 value
+  values.push_back(2);                                     // 2 new values beside 1 old one
+  EXPECT_THROW(values.push_back(3), ReservationExceeded);  // 4 beside 2
   EXPECT_EQ(values, (std::pmr::vector<double>{1, 2}));
   EXPECT_EQ(reservation_.used(), host(16));
 }

@@ -19,8 +19,12 @@ using namespace mpp::test;
 constexpr double inf = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-Footprint host(std::uint64_t count) { return Footprint::host({count}); }
-ErrorBound everywhere(Level, Delta share) { return ErrorBound::randomized(1.0, share); }
+Footprint host(std::uint64_t count) {
+  return Footprint::host({count});
+}
+ErrorBound everywhere(Level, Delta share) {
+  return ErrorBound::randomized(1.0, share);
+}
 
 // ---- what certifies: each check takes the loop it looks at, so that plain_loop.hpp can show that it bites ----
 
@@ -170,7 +174,8 @@ TEST(Session, TheTestAboveCatchesALoopThatRunsWithoutMemory) {
 
 TEST(Session, TheDefaultTargetGoesToTheExactLevel) {
   Ledger ledger(host(1000));
-  const Scripted tiny{[](Level, Delta) { return ErrorBound::deterministic(std::numeric_limits<double>::denorm_min()); }};
+  const Scripted tiny{
+      [](Level, Delta) { return ErrorBound::deterministic(std::numeric_limits<double>::denorm_min()); }};
   const auto outcome = RealLoop{}(LadderTier{}, tiny, Ask{}, {}, ledger.root());
   EXPECT_TRUE(outcome.certified());
   EXPECT_EQ(outcome.level, 2u);
@@ -375,7 +380,8 @@ struct SaysWhatItMeans {
   explicit SaysWhatItMeans(std::pmr::memory_resource*) {}
 };
 static_assert(ResourceState<SaysWhatItMeans> && ResourceState<std::pmr::vector<float>>);
-static_assert(!ResourceState<bool> && !ResourceState<std::any> && !ResourceState<TakesAnyPointer> && !ResourceState<int>);
+static_assert(!ResourceState<bool> && !ResourceState<std::any> && !ResourceState<TakesAnyPointer> &&
+              !ResourceState<int>);
 
 }  // namespace
 }  // namespace mpp

@@ -1,6 +1,7 @@
 #pragma once
 // A ledger small enough to be obviously right under one big lock, and the same ledger with one mistake each. The fuzz
 // harness must accept the first and catch every other: that is the proof that it can fail.
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <deque>
@@ -19,18 +20,18 @@ namespace mpp {
 
 enum class Mistake {
   none,
-  adds_then_checks,      // the cap is exceeded until the add is undone
-  checks_then_adds,      // two threads see the same room
-  loses_updates,         // load and store instead of one exchange
-  checks_leaf_only,      // the ancestors' limits do not hold
-  keeps_denied_spaces,   // a space granted before another was denied stays reserved
-  keeps_denied_leaves,   // an account granted before its parent was denied stays reserved
-  peak_counts_denied,    // a denied add shows in the peak
-  peak_read_late,        // from what is committed after others have released
-  wraps_around,          // committed + bytes > limit, in 64 bits
-  releases_leaf_only,    // the ancestors keep the bytes
-  moved_from_keeps,      // both give the bytes back
-  retiring_is_free,      // fenced bytes are granted to the next one
+  adds_then_checks,     // the cap is exceeded until the add is undone
+  checks_then_adds,     // two threads see the same room
+  loses_updates,        // load and store instead of one exchange
+  checks_leaf_only,     // the ancestors' limits do not hold
+  keeps_denied_spaces,  // a space granted before another was denied stays reserved
+  keeps_denied_leaves,  // an account granted before its parent was denied stays reserved
+  peak_counts_denied,   // a denied add shows in the peak
+  peak_read_late,       // from what is committed after others have released
+  wraps_around,         // committed + bytes > limit, in 64 bits
+  releases_leaf_only,   // the ancestors keep the bytes
+  moved_from_keeps,     // both give the bytes back
+  retiring_is_free,     // fenced bytes are granted to the next one
 };
 
 template <Mistake mistake>
@@ -193,10 +194,10 @@ struct Toy {
         const auto i = static_cast<std::size_t>(space);
         for (Node* node = account_.node; node != nullptr && count != 0; node = node->parent) {
           const std::uint64_t limit = node->limit[space].count, committed = node->committed[i];
-          const bool fits = added                                   ? committed <= limit
-                            : mistake == Mistake::wraps_around      ? committed + count <= limit
-                            : mistake == Mistake::checks_leaf_only  ? node != account_.node || count <= limit - committed
-                                                                    : count <= limit - committed;
+          const bool fits = added                                  ? committed <= limit
+                            : mistake == Mistake::wraps_around     ? committed + count <= limit
+                            : mistake == Mistake::checks_leaf_only ? node != account_.node || count <= limit - committed
+                                                                   : count <= limit - committed;
           if (fits) continue;
           leave_behind(*node, space, bytes);
           return Denial{space, Bytes{count}, Bytes{limit - committed}, node->path, {}};

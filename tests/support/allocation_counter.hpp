@@ -1,7 +1,7 @@
 #pragma once
 // Replaces the global operator new of a binary, so that a test or a benchmark can prove that a path allocates nothing.
-// Include it in exactly one source of the binary. AddressSanitizer and ThreadSanitizer keep their own operators (a mixture
-// would miss the array forms that they define): `counts_allocations` is false there.
+// Include it in exactly one source of the binary. AddressSanitizer and ThreadSanitizer keep their own operators (a
+// mixture would miss the array forms that they define): `counts_allocations` is false there.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -28,7 +28,8 @@ inline thread_local std::uint64_t allocations = 0;
 }  // namespace mpp::testing_support
 
 #if MPP_COUNTS_ALLOCATIONS
-// The array and nothrow forms of the standard library call these. Not inlined: GCC would see malloc meet delete and warn.
+// The array and nothrow forms of the standard library call these. Not inlined: GCC would see malloc meet delete and
+// warn.
 [[gnu::noinline]] void* operator new(std::size_t bytes) {
   ++mpp::testing_support::allocations;
   if (void* const p = std::malloc(bytes == 0 ? 1 : bytes)) return p;

@@ -6,12 +6,13 @@ check=$1
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 
-# fresh: a tree that follows every rule, with a condition, CUDA and FAISS where they may be.
+# fresh: a tree that follows every rule, with a condition, CUDA and FAISS where they may be, and a file of 400 lines.
 fresh() {
   rm -rf "${tree:?}"/*
   mkdir -p "$tree/core/include/mpp" "$tree/kernels/src/cuda"
   printf '#pragma once\n// faiss/ may be named in prose\nint f();\n' >"$tree/core/include/mpp/good.hpp"
   printf '#pragma once\n#if 1\n#include <cuda_runtime.h>\n#include <faiss/Index.h>\n#endif\n' >"$tree/kernels/src/cuda/own.hpp"
+  printf '#if defined(X) == defined(HWY_TARGET_TOGGLE)\n#endif\n' >"$tree/kernels/src/own-inl.hpp"
   for ((i = 0; i < 400; ++i)); do echo "int x$i;"; done >"$tree/kernels/src/full.cpp"
 }
 

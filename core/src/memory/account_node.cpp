@@ -32,11 +32,11 @@ struct Added {
 // added below (each add within its account's limit), a third one may be denied there. That denial is the one it would
 // have met had the loser been granted and released, and it needs accounts that are full to within the loser's size.
 //
-// Peaks last, so that an add which is given back never raises a peak, and from the sums that the adds produced, not from
-// a second look at `committed`, which may have fallen again. Exact means: let held(t) be the bytes of granted
-// reservations, each counted from its add at this account until its release. held is largest just after some
-// granted add, whose sum is at least held and is recorded: the peak is never too small. The sum exceeds held only by
-// adds of race losers as above, so without such a race, in particular on one thread, the two are equal.
+// Peaks last, so that an add which is given back never raises a peak, and from the sums that the adds produced, not
+// from a second look at `committed`, which may have fallen again. Exact means: let held(t) be the bytes of granted
+// reservations, each counted from its add at this account until its release. held is largest just after some granted
+// add, whose sum is at least held and is recorded: the peak is never too small. The sum exceeds held only by adds of
+// race losers as above, so without such a race, in particular on one thread, the two are equal.
 std::optional<Refusal> commit(AccountNode& leaf, const Footprint& bytes) noexcept {
   std::optional<Refusal> refusal;
   walk(leaf, bytes, [&](AccountNode& node, MemorySpace space, std::uint64_t count) {
@@ -44,7 +44,8 @@ std::optional<Refusal> commit(AccountNode& leaf, const Footprint& bytes) noexcep
       refusal = {&node, space, Bytes{count}, Bytes{room}};
     return !refusal;
   });
-  if (refusal) [[unlikely]] return refusal;
+  if (refusal) [[unlikely]]
+    return refusal;
 
   std::array<Added, memory_spaces.size() * Ledger::max_depth> added;  // only the first `size` are ever read
   std::size_t size = 0;

@@ -31,7 +31,8 @@ struct alignas(64) SpaceCounters {
     do {
       available = limit - seen;
       if (bytes > available) return std::nullopt;
-    } while (!committed.compare_exchange_weak(seen, seen + bytes, std::memory_order_acquire, std::memory_order_relaxed));
+    } while (
+        !committed.compare_exchange_weak(seen, seen + bytes, std::memory_order_acquire, std::memory_order_relaxed));
     return seen + bytes;
   }
 

@@ -9,7 +9,8 @@ namespace mpp {
 
 std::string Denial::message() const {
   std::ostringstream out;
-  out << name(space) << ": " << requested.count << " B requested, " << available.count << " B available under " << account;
+  out << name(space) << ": " << requested.count << " B requested, " << available.count << " B available under "
+      << account;
   const char* separator = "; held by ";
   for (const Holder& holder : holders) {
     out << separator << holder.account << " (" << holder.committed.count << " B)";

@@ -40,7 +40,7 @@ struct Ledger::State {
   AccountNode* root = nullptr;
   AccountNode* last = nullptr;
 
-  // Called with `opening` held, or from the constructor. Publishing is the last step: if anything throws, nothing changed.
+  // Called with `opening` held, or from the constructor. Publishing is the last step: what throws has changed nothing.
   AccountNode* add(AccountNode* parent, std::string_view name, const Footprint& limit) {
     expects<ValueError>(!name.empty(), "Ledger: an account name is empty, expected at least one character");
     expects<ValueError>(name.find('/') == std::string_view::npos, "Ledger: account name '", name,
@@ -78,7 +78,12 @@ Account Ledger::open(Account parent, std::string_view name, Footprint limit) {
 std::vector<Ledger::Line> Ledger::snapshot() const {
   std::vector<Line> lines;
   detail::for_subtree(*state_->root, [&](const AccountNode& node) {
-    lines.push_back({std::string(node.path), node.read(&SpaceCounters::limit), node.read(&SpaceCounters::committed), {}, {}, node.read(&SpaceCounters::peak)});
+    lines.push_back({std::string(node.path),
+                     node.read(&SpaceCounters::limit),
+                     node.read(&SpaceCounters::committed),
+                     {},
+                     {},
+                     node.read(&SpaceCounters::peak)});
     const Footprint used = node.read(&SpaceCounters::used), retiring = node.read(&SpaceCounters::retiring);
     for (const AccountNode* above = &node; above != nullptr; above = above->parent) {
       lines[above->index].used += used;

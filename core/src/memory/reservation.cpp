@@ -27,17 +27,15 @@ void require(const Footprint& asked, const Footprint& held, const char* operatio
              const detail::AccountNode& node) {
   for (const MemorySpace space : memory_spaces)
     expects<ValueError>(asked[space] <= held[space], "Reservation::", operation, ": ", asked[space].count, " B of ",
-                        name(space), " asked for, but only ", held[space].count, " B are ", kind, " (account ", node.path, ")");
+                        name(space), " asked for, but only ", held[space].count, " B are ", kind, " (account ",
+                        node.path, ")");
 }
 
 }  // namespace
 
 Reservation::Reservation(Reservation&& other) noexcept
-    : account_(other.account_),
-      reserved_(std::exchange(other.reserved_, {})),
-      used_(std::exchange(other.used_, {})),
-      retiring_(std::exchange(other.retiring_, {})),
-      peak_(std::exchange(other.peak_, {})) {}
+    : account_(other.account_), reserved_(std::exchange(other.reserved_, {})), used_(std::exchange(other.used_, {})),
+      retiring_(std::exchange(other.retiring_, {})), peak_(std::exchange(other.peak_, {})) {}
 
 Reservation& Reservation::operator=(Reservation&& other) noexcept {
   Reservation taken(std::move(other));  // first, so that moving to itself changes nothing
@@ -56,7 +54,8 @@ Reservation::~Reservation() {
 }
 
 std::optional<Denial> Reservation::try_grow(const Footprint& bytes) {
-  if (const auto refusal = detail::commit(*account_.node_, bytes)) [[unlikely]] return detail::explain(*refusal);
+  if (const auto refusal = detail::commit(*account_.node_, bytes)) [[unlikely]]
+    return detail::explain(*refusal);
   reserved_ += bytes;
   for (const MemorySpace space : memory_spaces) peak_[space] = std::max(peak_[space], reserved_[space]);
   return std::nullopt;

@@ -46,26 +46,27 @@ double threshold(const RankRequest& request, const RankState& state) {
 }
 
 RecallCount::RecallCount(const RankRequest& request, const RankState& state)
-    : contenders_(state.contenders), k_(request.k), reaching_(state.contenders.size() + 1, 0) {
-  for (const Contender& c : contenders_) add(c.upper);
+    : k_(request.k), reaching_(state.contenders.size() + 1, 0) {
+  for (const Contender& c : state.contenders) lower_.push_back(threshold_in_frame(state.frame, c.lower));
+  for (const Contender& c : state.contenders)
+    add(-threshold_in_frame(state.frame, -c.upper));  // rounded up
 }
 
-void RecallCount::add(double upper, std::size_t count) {
-  // Contenders are sorted by falling lower bound: the row reaches all from the first one that is not above it.
-  const auto first = std::partition_point(contenders_.begin(), contenders_.end(),
-                                          [upper](const Contender& c) { return c.lower > upper; });
-  reaching_[static_cast<std::size_t>(first - contenders_.begin())] += count;
+void RecallCount::add(float upper, std::size_t count) {
+  // The row reaches all contenders from the first one that is not certainly above it.
+  const auto first = std::partition_point(lower_.begin(), lower_.end(), [upper](float lower) { return lower > upper; });
+  reaching_[static_cast<std::size_t>(first - lower_.begin())] += count;
 }
 
 double RecallCount::share() const {
-  if (contenders_.empty()) return 1.0;
+  if (lower_.empty()) return 1.0;
   std::size_t reaching = 0;
   std::size_t certain = 0;
-  for (std::size_t j = 0; j < contenders_.size(); ++j) {
+  for (std::size_t j = 0; j < lower_.size(); ++j) {
     reaching += reaching_[j];
-    certain += reaching - 1 <= k_ - 1 ? 1 : 0;  // contender j counts itself
+    certain += reaching <= k_ ? 1 : 0;  // contender j reaches itself: at most k - 1 others do
   }
-  return static_cast<double>(certain) / static_cast<double>(contenders_.size());
+  return static_cast<double>(certain) / static_cast<double>(lower_.size());
 }
 
 Ranking answer(const Pool& pool, const RankState& state) {

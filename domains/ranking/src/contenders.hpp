@@ -1,5 +1,6 @@
 #pragma once
 #include <span>
+#include <vector>
 
 #include <mpp/ranking/rank_tier.hpp>
 
@@ -16,18 +17,18 @@ void bound_pilot(const Pool& pool, const RankRequest& request, std::span<const k
 /// The k-th largest lower bound: no row of the k best scores below it. -infinity with fewer than k contenders.
 [[nodiscard]] double threshold(const RankRequest& request, const RankState& state);
 
-/// Certified recall counted from above: how many rows may rank above each contender.
+/// Certified recall counted from above: how many rows may rank above each contender. Works in frame units.
 class RecallCount {
  public:
   RecallCount(const RankRequest& request, const RankState& state);
   /// `count` rows outside the answer have upper scores of at most `upper`.
-  void add(double upper, std::size_t count = 1);
+  void add(float upper, std::size_t count = 1);
   /// Share of contenders that fewer than k others may reach.
   [[nodiscard]] double share() const;
 
  private:
-  std::span<const Contender> contenders_;
   std::size_t k_;
+  std::vector<float> lower_;           // of the contenders, falling, rounded down
   std::vector<std::size_t> reaching_;  // differences: reaching_[j] rows reach contender j but not j - 1
 };
 

@@ -15,9 +15,7 @@ constexpr std::uint64_t random_word(std::uint64_t seed, std::uint64_t index) noe
 }
 
 /// Uniform in [0, 1), 53 bits.
-constexpr double uniform(std::uint64_t word) noexcept {
-  return static_cast<double>(word >> 11) * 0x1p-53;
-}
+constexpr double uniform(std::uint64_t word) noexcept { return static_cast<double>(word >> 11) * 0x1p-53; }
 
 /// Natural logarithm of x, positive and normal, within 1e-12: ln(2^e m) = e ln 2 + 2 atanh((m - 1) / (m + 1)),
 /// |argument| < 0.172.

@@ -94,7 +94,7 @@ void RankTier::rank_signs(const Request& request, State& state) const {
   const kernels::Reach reach = kernels::mark_reaching({}, state.dots, rows, frame, bar, state.marked);
   state.highest_open = score_of_frame(state.frame, reach.highest);
   RecallCount recall(request, state);
-  recall.add(state.highest_open, reach.rows);  // one upper score stands for all of them
+  recall.add(reach.highest, reach.rows);  // one upper score stands for all of them
   state.recall = recall.share();
   state.open_rows = reach.rows;
   if (!options_.rescore) {  // the answer itself is not exact yet: it stays on the ladder
@@ -124,22 +124,21 @@ void RankTier::rank_codes(const Request& request, State& state, std::size_t plan
 
 // Drops the rows that cannot reach the threshold; what is left moves to the front of the lists.
 void RankTier::keep_open(const Request& request, State& state) const {
-  const double bar = threshold(request, state);
+  const float bar = threshold_in_frame(state.frame, threshold(request, state));
   std::vector<std::uint32_t> answered;
   if (!options_.rescore)
     for (const Contender& row : state.contenders) answered.push_back(row.slot);
   std::sort(answered.begin(), answered.end());
-  double highest = -std::numeric_limits<double>::infinity();
+  float highest = -infinity;
   RecallCount recall(request, state);
   std::size_t kept = 0;
   for (std::size_t i = 0; i < state.open_rows; ++i) {
     const kernels::ScoreInterval interval = state.interval[i];
-    const double upper = score_of_frame(state.frame, interval.upper);
-    const bool closed = interval.upper == -infinity;  // rescored
-    if (closed || upper < bar) continue;
+    const bool rescored = interval.upper == -infinity;
+    if (rescored || interval.upper < bar) continue;
     if (!std::binary_search(answered.begin(), answered.end(), state.slot[i])) {
-      highest = std::max(highest, upper);
-      recall.add(upper);
+      highest = std::max(highest, interval.upper);
+      recall.add(interval.upper);
     }
     state.slot[kept] = state.slot[i];
     state.dot[kept] = state.dot[i];
@@ -147,13 +146,14 @@ void RankTier::keep_open(const Request& request, State& state) const {
     state.interval[kept] = interval;
     ++kept;
   }
+  const double highest_score = score_of_frame(state.frame, highest);
   state.slot.resize(kept);
   state.dot.resize(kept);
   state.base.resize(kept);
   state.interval.resize(kept);
   state.open_rows = kept;
   // Rescored rows never return, so the bound of the last level still holds; an answer made of codes may have let go of one.
-  state.highest_open = options_.rescore ? std::min(state.highest_open, highest) : highest;
+  state.highest_open = options_.rescore ? std::min(state.highest_open, highest_score) : highest_score;
   state.recall = recall.share();
 }
 

@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include <mpp/kernels/rescore.hpp>
@@ -46,23 +48,30 @@ void check_request(const Pool& pool, const RankRequest& request) {
                       "RankRequest: the filter has another number of blocks than the pool; make it anew after add()");
 }
 
-float base_of(const PoolColumns& c, const RankState& state, std::size_t slot) {
-  const float offset = state.frame.block_offset[slot / kernels::block_rows];
-  return c.bias.size() == 0 ? offset : offset + c.bias[slot];
-}
-
-// The slices [first, end of plane) of a row, one after the other.
-void copy_slices(const PoolColumns& c, std::size_t slot, std::size_t first, std::size_t plane, std::uint8_t* out) {
+// Copies the slices [first, end of plane) of each row, one row after the other. The rows lie far apart: their
+// lines are asked for some rows ahead.
+void gather_slices(const PoolColumns& c, std::span<const std::uint32_t> slots, std::size_t first, std::size_t plane,
+                   std::uint8_t* out) {
+  constexpr std::size_t ahead = 16;
   const std::size_t groups = c.coded_dims / 8;
-  if (first == 0) {
-    const std::uint8_t* block = &c.sign_blocks[slot / kernels::block_rows * groups * kernels::block_rows];
-    for (std::size_t g = 0; g < groups; ++g) *out++ = block[g * kernels::block_rows + slot % kernels::block_rows];
-  }
-  for (std::size_t p = 1; p <= plane; ++p) {
-    if (kernels::plane_end[p] <= first) continue;
-    const std::size_t bytes = kernels::plane_row_bytes(p, c.coded_dims);
-    std::copy_n(&c.codes[p][slot * bytes], bytes, out);
-    out += bytes;
+  const std::uint8_t* blocks = c.sign_blocks.view().data();
+  std::array<const std::uint8_t*, kernels::planes> codes{};
+  for (std::size_t p = 1; p <= plane; ++p)
+    if (kernels::plane_end[p] > first) codes[p] = c.codes[p].view().data();
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    const std::size_t slot = slots[i];
+    const std::size_t later = slots[std::min(i + ahead, slots.size() - 1)];
+    if (first == 0) {
+      const std::uint8_t* block = blocks + slot / kernels::block_rows * groups * kernels::block_rows;
+      for (std::size_t g = 0; g < groups; ++g) *out++ = block[g * kernels::block_rows + slot % kernels::block_rows];
+    }
+    for (std::size_t p = 1; p <= plane; ++p) {
+      if (codes[p] == nullptr) continue;
+      const std::size_t bytes = kernels::plane_row_bytes(p, c.coded_dims);
+      __builtin_prefetch(codes[p] + later * bytes);
+      std::memcpy(out, codes[p] + slot * bytes, bytes);
+      out += bytes;
+    }
   }
 }
 
@@ -173,9 +182,11 @@ void RankTier::bring_in_codes(State& state, std::size_t plane, bool fresh) const
     state.base.resize(n);
     state.interval.resize(n);
     kernels::compact_marked({}, state.marked, state.slot);
+    const auto bias = c.bias.view();
     for (std::size_t i = 0; i < n; ++i) {
-      state.dot[i] = state.dots[state.slot[i]];
-      state.base[i] = base_of(c, state, state.slot[i]);
+      const std::size_t slot = state.slot[i];
+      state.dot[i] = state.dots[slot];
+      state.base[i] = state.frame.block_offset[slot / kernels::block_rows] + (bias.empty() ? 0.0F : bias[slot]);
       state.interval[i] = {-infinity, infinity};
     }
   }
@@ -185,10 +196,9 @@ void RankTier::bring_in_codes(State& state, std::size_t plane, bool fresh) const
   auto& codes = state.codes[plane];
   codes.resize(n * row_bytes);
   state.factors[plane].resize(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    copy_slices(c, state.slot[i], first, plane, &codes[i * row_bytes]);
-    state.factors[plane][i] = c.factors[plane][state.slot[i]];
-  }
+  gather_slices(c, state.slot, first, plane, codes.data());
+  const auto factors = c.factors[plane].view();
+  for (std::size_t i = 0; i < n; ++i) state.factors[plane][i] = factors[state.slot[i]];
   const bool finest = plane + 1 == kernels::planes;
   if (first == 0) std::fill(state.dot.begin(), state.dot.end(), 0);
   kernels::refine_dots({}, codes, count, finest ? state.frame.fine_code : state.frame.coarse_code, state.dot);

@@ -3,6 +3,8 @@
 #include <limits>
 #include <vector>
 
+#include <mpp/kernels/screen.hpp>
+
 #include "src/beta_tail.hpp"
 #include "src/rotation.hpp"
 #include "src/score_frame.hpp"

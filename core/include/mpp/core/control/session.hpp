@@ -83,8 +83,9 @@ class Session {
     const Footprint increment = tier_.increment(request_, state_, next_);
     // The governor's safe order is computed from claims: a level above its claim could deadlock everybody.
     const Footprint claim = tier_.footprint(request_, next_);
-    expects<ValueError>((held() + increment).within(claim), "Session: level ", next_, " needs ",
-                        (held() + increment).total().count, " B in all, its footprint claims ", claim.total().count, " B");
+    const Footprint after = held() + increment;
+    expects<ValueError>(after.within(claim), "Session: level ", next_, " needs ", after.total().count,
+                        " B in all, its footprint claims ", claim.total().count, " B");
     outcome_.denial = reservation_.try_grow(increment);
     increment_ = increment;
     if (outcome_.denial) {

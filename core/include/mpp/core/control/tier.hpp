@@ -28,8 +28,9 @@ concept ResourceState = std::constructible_from<S, std::pmr::memory_resource*> &
 ///          byte it allocates is checked against the reservation. Or default constructible: then nothing is checked
 /// Result   what execute() returns; owns its memory, because it outlives the state
 ///
-/// footprint(r, l)     claim: upper bound of the total bytes up to level l, known before anything runs, non-decreasing in l
-/// increment(r, s, l)  exact bytes that level l adds to *this* state; the sum over the levels never exceeds the claim
+/// footprint(r, l)     claim: upper bound of the total bytes up to level l, known before anything runs, non-decreasing
+/// increment(r, s, l)  exact bytes that level l adds to *this* state; the sum over the levels never exceeds the claim;
+///                     a session refuses one that does
 /// materialise(r,s,l)  adds level l to the state (and the levels below it that are still missing)
 /// execute(r, s, l)    the result at level l; at the last level it is exact by definition
 ///

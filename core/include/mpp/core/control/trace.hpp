@@ -34,7 +34,8 @@ struct TraceStep {
   double elapsed_us{};    ///< materialise (of the whole batch, if there is one), execute and bound; 0 when denied
 };
 
-/// Receives every decision as it is made; a denial that a retry only repeats is not a new one. Called from the thread that advances the session; must not throw.
+/// Receives every decision as it is made; a denial that a retry only repeats is not a new one. Called from the thread
+/// that advances the session; must not throw.
 class TraceSink {
  public:
   virtual ~TraceSink() = default;

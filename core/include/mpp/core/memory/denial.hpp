@@ -19,9 +19,9 @@ struct Denial {
 
   MemorySpace space{};
   Bytes requested;
-  Bytes available;                ///< room under the limiting account when it said no
-  std::string account;            ///< path of the limiting account
-  std::vector<Holder> holders;    ///< largest first, at most max_holders; no byte counted twice
+  Bytes available;              ///< room under the limiting account when it said no
+  std::string account;          ///< path of the limiting account
+  std::vector<Holder> holders;  ///< largest first, at most max_holders; no byte counted twice
 
   /// One sentence: "host: 512 B requested, 100 B available under root/ranking; held by ...".
   [[nodiscard]] std::string message() const;

@@ -25,7 +25,9 @@ class Account {
   [[nodiscard]] Footprint committed() const noexcept;  ///< reserved here and below, whether used or not
   [[nodiscard]] Footprint used() const noexcept;       ///< of committed: holding data
   [[nodiscard]] Footprint retiring() const noexcept;   ///< of committed: given up, but still fenced
-  [[nodiscard]] Footprint peak() const noexcept;       ///< exact maximum of what granted reservations held together
+  /// Most bytes that granted reservations held together: never too low once their calls have returned, and too high
+  /// only by requests that were in flight at that moment and lost the race described at Ledger.
+  [[nodiscard]] Footprint peak() const noexcept;
   /// The peak becomes what is committed now. Call it while nothing is reserved concurrently, or what is granted
   /// meanwhile may be missing from the new peak.
   void reset_peak() noexcept;

@@ -13,6 +13,7 @@ struct ReservationExceeded : std::bad_alloc {
 
 /// Allocates from `upstream` and marks the bytes as used in `reservation`, so that what is claimed and what is
 /// allocated cannot drift apart. Counts the bytes asked for, without the allocator's own overhead.
+/// Bytes it has allocated are its own: do not unuse or retire them by hand, or deallocating throws ValueError.
 /// @throws ReservationExceeded (a std::bad_alloc) when the reservation has not enough unused bytes
 class ReservationResource final : public std::pmr::memory_resource {
  public:

@@ -11,13 +11,12 @@ namespace mpp::ranking {
 enum class Family : std::uint8_t {
   /// ceil(sqrt(rows)) centres ~ N(0, I); a row is the centre of its cluster plus 0.6 N(0, I), so that centres explain
   /// 1 / 1.36 = 74 % of the variance; cluster j (from 1) is drawn with weight j^(-1/2): of 1000 clusters the largest
-  /// holds
-  /// 32 times as many rows as the smallest. A query is some row plus 0.3 N(0, I): near the data, equal to none of it.
+  /// holds 32 times as many rows as the smallest. A query is some row plus 0.3 N(0, I): near the data, equal to none
+  /// of it.
   clustered,
   /// Factor-model like: N(0, diag(1, 1/2, 1/3, ..., 1/dims)) turned into a random orthogonal basis, so that no
-  /// coordinate
-  /// axis carries more energy than another. Queries come from the same distribution. With threshold-first search a
-  /// 1-bit plane leaves 15 % of 1e6 x 128 undecided, 35 % of 250,000 x 384.
+  /// coordinate axis carries more energy than another. Queries come from the same distribution. With threshold-first
+  /// search a 1-bit plane leaves 15 % of 1e6 x 128 undecided, 35 % of 250,000 x 384.
   power_law,
   /// Independent N(0, 1) coordinates, rows and queries: no structure to exploit, the worst case for code planes.
   gaussian,

@@ -1,0 +1,26 @@
+# Compiles SOURCE in its valid or its broken FORM and fails unless the compiler says what it should.
+set(define)
+if(FORM STREQUAL "broken")
+  set(define -DMPP_BROKEN)
+endif()
+execute_process(COMMAND ${CMAKE_COMMAND} -E env LC_ALL=C
+                        ${COMPILER} -std=c++20 -fsyntax-only -Werror=narrowing ${define} -I${INCLUDE} ${SOURCE}
+                RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(FORM STREQUAL "valid")
+  if(failed)
+    message(FATAL_ERROR "the valid form does not compile:\n${output}")
+  endif()
+  return()
+endif()
+
+file(STRINGS ${SOURCE} expected REGEX "^// expect: ")
+string(REPLACE "// expect: " "" expected "${expected}")
+if(expected STREQUAL "")
+  message(FATAL_ERROR "${SOURCE} has no line '// expect: <regular expression>'")
+endif()
+if(NOT failed)
+  message(FATAL_ERROR "the broken form compiles")
+endif()
+if(NOT output MATCHES "${expected}")
+  message(FATAL_ERROR "the broken form fails, but not with '${expected}':\n${output}")
+endif()
