@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+#include <mpp/core/error.hpp>
+
 #include "src/cpu/interval-inl.hpp"
 #include "src/cpu/ops.hpp"
 
@@ -187,6 +189,10 @@ void tighten_intervals(const Context&, std::span<const std::int32_t> dots, std::
 }
 
 void compact_marked(const Context&, std::span<const std::uint64_t> marked, std::span<std::uint32_t> rows) {
+  std::size_t set = 0;
+  for (const std::uint64_t word : marked) set += static_cast<std::size_t>(std::popcount(word));
+  expects<ShapeError>(set == rows.size(), "compact_marked: rows has ", rows.size(), " values, but ", set,
+                      " bits are set");
   std::size_t n = 0;
   for (std::size_t word = 0; word < marked.size(); ++word)
     for (std::uint64_t bits = marked[word]; bits != 0; bits &= bits - 1)
