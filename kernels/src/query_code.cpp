@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t group = 4;
 constexpr double outward = 1.0 + 0x1p-30;  // covers the rounding of sums of fewer than 2^20 doubles
+constexpr double least_step = 0x1p-400;    // below it the squares of rounding errors would underflow
 
 // Smallest step for which the rounded query respects the caps. Rounding adds at most 1/2 to each magnitude,
 // so a cap of S over n values is respected when sum |q| / step + n / 2 <= S.
@@ -40,9 +41,12 @@ QueryScale quantize_query(std::span<const double> query, QueryGrid grid, std::sp
   double step = smallest_step(query, grid);
   // One value may not exceed int16 either; a group cap above that leaves room for it.
   for (const double q : query) step = std::max(step, std::fabs(q) / 32767.0 * outward);
-  if (step == 0.0) {
+  expects<ValueError>(std::isfinite(step), "quantize_query: the magnitudes of query sum to infinity, expected less");
+  if (step < least_step) {  // all of it is error, whose 1-norm bounds its 2-norm
     std::fill(code.begin(), code.end(), std::int16_t{0});
-    return {};
+    double all = 0.0;
+    for (const double q : query) all += std::fabs(q);
+    return {.step = 0.0, .error_l1 = all * outward, .error_l2 = all * outward};
   }
   QueryScale scale{.step = step};
   double squares = 0.0;

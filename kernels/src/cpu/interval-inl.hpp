@@ -8,6 +8,8 @@
 
 #include <hwy/highway.h>
 
+#include <limits>
+
 #include <mpp/kernels/interval.hpp>
 
 HWY_BEFORE_NAMESPACE();
@@ -42,20 +44,23 @@ class IntervalMaker {
     return hn::Add(base, hn::Mul(scale, hn::Mul(step_, dot)));
   }
 
-  // scale, residual, norm as in PlaneFactors.
-  HWY_INLINE Interval operator()(Vector dot, Vector base, Vector scale, Vector residual, Vector norm) const {
+  // scale, residual, norm as in PlaneFactors; per_norm is 1 / norm, rounded anyhow.
+  HWY_INLINE Interval operator()(Vector dot, Vector base, Vector scale, Vector residual, Vector norm,
+                                 Vector per_norm) const {
     const auto zero = hn::Zero(f_);
     const auto t = hn::Mul(step_, dot);
     const auto m = hn::Mul(scale, t);
     const auto query_error = hn::Min(e1_, hn::Mul(e2_, norm));
-    const auto cosine = hn::Div(hn::Max(zero, hn::Sub(hn::Mul(hn::Abs(t), shrink_), query_error)), norm);
+    const auto cosine = hn::Mul(hn::Max(zero, hn::Sub(hn::Mul(hn::Abs(t), shrink_), query_error)), per_norm);
     const auto orthogonal = hn::Sub(q2_, hn::Mul(hn::Mul(cosine, cosine), shrink_));
     const auto spread = hn::Sqrt(hn::Max(zero, orthogonal));
-    const auto coded = hn::Add(hn::Mul(scale, query_error), hn::Mul(hn::Abs(m), relative_));
+    // The exact least-squares scale is up to 1 + 2^-11 times the stored one, for the query's rounding as for the rest.
+    const auto query_part = hn::Mul(scale, query_error);
+    const auto coded = hn::Add(query_part, hn::Mul(hn::Add(hn::Abs(m), query_part), relative_));
     const auto half_width = hn::Add(hn::Mul(hn::Add(hn::Mul(residual, spread), coded), inflate_), slack_);
     const auto mid = hn::Add(base, m);
     Interval out{mid, hn::Sub(mid, half_width), hn::Add(mid, half_width)};
-    if (randomized_) intersect(randomized(base, m, scale, residual, norm, query_error), out);
+    if (randomized_) intersect(randomized(base, m, scale, residual, norm, coded), out);
     return out;
   }
 
@@ -63,19 +68,22 @@ class IntervalMaker {
   // The row's direction o and its code's direction v / ||v|| enclose an angle with cosine rho, so that
   // 1 / rho^2 = 1 + r^2 / (a n)^2, and q.y = (q.xhat) / rho^2 -+ (r / rho) ||q orthogonal to o|| |X|.
   // The stored factors err by 2^-11 (a), 2^-10 (r) and 2^-10 (n): r^2 / (a n)^2 errs by less than 2^-7 of itself.
+  // That needs r in the normal range of Half: below it the deterministic interval stands alone.
   HWY_INLINE Interval randomized(Vector base, Vector m, Vector scale, Vector residual, Vector norm,
-                                 Vector query_error) const {
+                                 Vector coded) const {
     const auto one = hn::Set(f_, 1.0F);
     const auto code_norm = hn::Mul(scale, norm);
     const auto ratio = hn::Div(residual, code_norm);
     const auto excess = hn::Mul(ratio, ratio);
     const auto widen = hn::Add(one, hn::Mul(excess, hn::Set(f_, 1.0F + 0x1p-7F)));
     const auto center = hn::Mul(m, hn::Add(one, excess));
-    const auto moved = hn::Mul(hn::Abs(m), hn::Add(hn::Mul(relative_, widen), hn::Mul(excess, hn::Set(f_, 0x1p-7F))));
-    const auto fixed = hn::Mul(hn::Add(moved, hn::Mul(hn::Mul(scale, query_error), widen)), inflate_);
+    const auto moved = hn::Mul(hn::Abs(m), hn::Mul(excess, hn::Set(f_, 0x1p-7F)));
+    const auto fixed = hn::Mul(hn::Add(moved, hn::Mul(coded, widen)), inflate_);
     // r / rho <= r sqrt(widen); the query's part orthogonal to the row is at most the whole query.
     const auto spread = hn::Mul(hn::Mul(residual, hn::Sqrt(hn::Mul(widen, q2_))), tail_);
-    const auto half_width = hn::Add(hn::Add(fixed, hn::Mul(spread, inflate_)), slack_);
+    const auto known = hn::Ge(residual, hn::Set(f_, 0x1p-14F));
+    const auto half_width = hn::IfThenElse(known, hn::Add(hn::Add(fixed, hn::Mul(spread, inflate_)), slack_),
+                                           hn::Set(f_, std::numeric_limits<float>::infinity()));
     const auto mid = hn::Add(base, center);
     return {mid, hn::Sub(mid, half_width), hn::Add(mid, half_width)};
   }

@@ -14,14 +14,15 @@ namespace mpp::kernels {
 ///
 /// For a row with factors (a, r, n) and dot product I, with t = step * I:
 ///   mid        = offset + bias + a t
-///   half-width = r sqrt(q2 - max(0, |t| - e)^2 / n^2) + a e + |a t| relative + slack,   e = min(e1, e2 n)
+///   half-width = r sqrt(q2 - max(0, |t| - e)^2 / n^2) + a e + a (|t| + e) relative + slack,   e = min(e1, e2 n)
 /// The first term is Cauchy-Schwarz on the part of the row orthogonal to its code; the second the query's rounding;
 /// the third that `a` was stored as Half; slack covers rotation, offsets and this float arithmetic.
-/// With tail > 0 the randomized interval (see docs of domains/ranking) is intersected with the deterministic one.
+/// With tail > 0 the randomized interval (see docs of domains/ranking) is intersected with the deterministic one, for
+/// rows whose residual is at least 2^-14: below, Half does not hold it precisely enough.
 struct ScoreFrame {
   float step{};
   float q2{};        ///< up: squared norm of the query
-  float e1{};        ///< up: bound on |e . v| from the 1-norm of the query's rounding error
+  float e1{};        ///< up: (2^b - 1) ||e||_1 >= |e . v|, where e is the query's rounding error and b the slices
   float e2{};        ///< up: 2-norm of the query's rounding error
   float relative{};  ///< up: 2^-11 for the stored scale, plus the float arithmetic
   float slack{};     ///< up: absolute
@@ -69,7 +70,8 @@ struct Reach {
 Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
                     const ScoreFrame& frame, float threshold, std::span<std::uint64_t> marked);
 
-/// Row numbers of the set bits, ascending. @param rows has exactly as many elements as bits are set
+/// Row numbers of the set bits, ascending.
+/// @throws ShapeError unless rows has exactly as many elements as bits are set
 void compact_marked(const Context& context, std::span<const std::uint64_t> marked, std::span<std::uint32_t> rows);
 
 /// Intersects each row's interval with the one its dot product gives after one more plane.

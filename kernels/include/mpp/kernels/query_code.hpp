@@ -6,7 +6,7 @@ namespace mpp::kernels {
 
 /// A query y as integers: y_j = step * code_j + e_j, with both norms of e rounded up.
 struct QueryScale {
-  double step{};      ///< a power of two or any positive double; 0 for the zero query
+  double step{};      ///< positive; 0 for the zero query and for one too small to square
   double error_l1{};  ///< >= sum |e_j|
   double error_l2{};  ///< >= sqrt(sum e_j^2)
 };
