@@ -84,7 +84,7 @@ int main(int argc, char** argv) {
 
   report.spread("ledger.reserve_release_ns", alone(ledger.root(), repetitions, times));
   report.spread("ledger.reserve_release_depth3_ns", alone(leaf, repetitions, times));
-  // Always long: a repetition shorter than a time slice may run one thread after the other and then shows no contention.
+  // Always long: a repetition shorter than a time slice may run one thread after the other and show no contention.
   report.spread("ledger.reserve_release_contended2_ns", contended(ledger.root(), 2, repetitions, 1'000'000));
   if (testing_support::counts_allocations) {
     const auto before = testing_support::allocations;

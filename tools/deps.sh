@@ -47,6 +47,6 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo)
 fi
 echo "deps: missing ${missing[*]}"
-echo "deps: will run: ${as_root[*]} apt-get update && ${as_root[*]} apt-get install --no-install-recommends ${missing[*]}"
+echo "deps: will run as root: apt-get update, then apt-get install --no-install-recommends ${missing[*]}"
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update --quiet
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends "${missing[@]}"

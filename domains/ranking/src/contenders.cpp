@@ -2,7 +2,6 @@
 #include <limits>
 
 #include "src/contenders.hpp"
-#include "src/score_frame.hpp"
 
 namespace mpp::ranking {
 namespace {

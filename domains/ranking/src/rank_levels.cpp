@@ -7,7 +7,6 @@
 #include <mpp/ranking/rank_tier.hpp>
 
 #include "src/contenders.hpp"
-#include "src/score_frame.hpp"
 
 namespace mpp::ranking {
 namespace {

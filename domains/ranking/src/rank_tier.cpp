@@ -10,7 +10,6 @@
 #include <mpp/ranking/rank_tier.hpp>
 
 #include "src/contenders.hpp"
-#include "src/score_frame.hpp"
 
 namespace mpp::ranking {
 namespace {
@@ -80,10 +79,10 @@ void gather_slices(const PoolColumns& c, std::span<const std::uint32_t> slots, s
 RankState::RankState(std::pmr::memory_resource* memory)
     : frame(memory), dots(memory), open(memory), marked(memory), pilot(memory), pilot_rows(memory),
       pilot_scores(memory), contenders(memory), slot(memory), dot(memory), base(memory), interval(memory),
-      codes{std::pmr::vector<std::uint8_t>(memory), std::pmr::vector<std::uint8_t>(memory),
-            std::pmr::vector<std::uint8_t>(memory), std::pmr::vector<std::uint8_t>(memory)},
-      factors{std::pmr::vector<kernels::PlaneFactors>(memory), std::pmr::vector<kernels::PlaneFactors>(memory),
-              std::pmr::vector<kernels::PlaneFactors>(memory), std::pmr::vector<kernels::PlaneFactors>(memory)},
+      codes{Buffer<std::uint8_t>(memory), Buffer<std::uint8_t>(memory),
+            Buffer<std::uint8_t>(memory), Buffer<std::uint8_t>(memory)},
+      factors{Buffer<kernels::PlaneFactors>(memory), Buffer<kernels::PlaneFactors>(memory),
+              Buffer<kernels::PlaneFactors>(memory), Buffer<kernels::PlaneFactors>(memory)},
       rows(memory), row_scores(memory), scored(memory), highest_open(std::numeric_limits<double>::infinity()) {}
 
 RankTier::RankTier(const Pool& pool, RankOptions options) : pool_(pool), options_(options) {

@@ -1,7 +1,30 @@
 #pragma once
-#include <mpp/ranking/rank_tier.hpp>
+#include <cstdint>
+#include <memory_resource>
+#include <span>
+#include <vector>
+
+#include <mpp/core/control/bound.hpp>
+#include <mpp/core/memory/uninitialized.hpp>
+#include <mpp/kernels/interval.hpp>
+#include <mpp/ranking/pool.hpp>
 
 namespace mpp::ranking {
+
+/// Everything a query contributes to score intervals.
+struct QueryFrame {
+  explicit QueryFrame(std::pmr::memory_resource* memory)
+      : table(memory), coarse_code(memory), fine_code(memory), block_offset(memory) {}
+
+  std::pmr::vector<std::uint8_t> table;        ///< of screen()
+  std::pmr::vector<std::int16_t> coarse_code;  ///< [coded_dims], for planes 0 to 2
+  std::pmr::vector<std::int16_t> fine_code;    ///< [coded_dims], for plane 3
+  Buffer<float> block_offset;        ///< [blocks]
+  kernels::ScoreFrame coarse, fine;            ///< e1 is of plane 0, or of v = 1
+  int exponent = 0;                            ///< score = unit * 2^exponent * frame score
+  double unit = 1.0;                           ///< 2 for l2, else 1
+  Delta spent_per_look{};                      ///< probability that an interval of one plane fails
+};
 
 /// Prepares a query against a pool: integer codes, offsets and the constants of its score intervals.
 ///

@@ -3,11 +3,12 @@
 #include <limits>
 #include <vector>
 
+#include <mpp/kernels/query_code.hpp>
 #include <mpp/kernels/screen.hpp>
+#include <mpp/ranking/query_frame.hpp>
 
 #include "src/beta_tail.hpp"
 #include "src/rotation.hpp"
-#include "src/score_frame.hpp"
 
 namespace mpp::ranking {
 namespace {
