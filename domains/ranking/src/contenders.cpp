@@ -58,14 +58,16 @@ void RecallCount::add(float upper, std::size_t count) {
 }
 
 double RecallCount::share() const {
-  if (lower_.empty()) return 1.0;
   std::size_t reaching = 0;
   std::size_t certain = 0;
   for (std::size_t j = 0; j < lower_.size(); ++j) {
     reaching += reaching_[j];
     certain += reaching <= k_ ? 1 : 0;  // contender j reaches itself: at most k - 1 others do
   }
-  return static_cast<double>(certain) / static_cast<double>(lower_.size());
+  // With fewer than k contenders no row has been excluded, and those that are missing count: an answer may lack rows
+  // whose midpoint is not a number.
+  const std::size_t wanted = std::min(k_, reaching + reaching_.back());
+  return wanted == 0 ? 1.0 : static_cast<double>(certain) / static_cast<double>(wanted);
 }
 
 Ranking answer(const Pool& pool, const RankState& state) {

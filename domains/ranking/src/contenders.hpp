@@ -23,7 +23,7 @@ class RecallCount {
   RecallCount(const RankRequest& request, const RankState& state);
   /// `count` rows outside the answer have upper scores of at most `upper`.
   void add(float upper, std::size_t count = 1);
-  /// Share of contenders that fewer than k others may reach.
+  /// How many of the k best rows (or of all, if there are fewer) the contenders certainly hold, as a share.
   [[nodiscard]] double share() const;
 
  private:
