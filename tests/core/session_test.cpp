@@ -308,6 +308,17 @@ TEST_F(SessionMemory, ADenialThatIsRetriedWithSuccessLeavesNoMark) {
   EXPECT_FALSE(outcome.denial);
 }
 
+TEST_F(SessionMemory, AThrowAfterADenialWasOvercomeIsNoDenial) {
+  auto blocker = std::make_unique<Reservation>(ledger.root());
+  ASSERT_FALSE(blocker->try_grow(host(200)));
+  const LadderTier faulty{.fault = {Step::materialise, 0}};
+  Ladder session(faulty, estimator, ask, {}, ledger.root());
+  EXPECT_FALSE(session.advance());
+  blocker.reset();
+  EXPECT_THROW(session.advance(), std::runtime_error);
+  EXPECT_EQ(session.take().verdict, Verdict::uncertified);
+}
+
 TEST_F(SessionMemory, PollingADeniedLevelAddsOneStep) {
   Ask huge{.per_level = {300}};
   Ladder session(tier, estimator, huge, {}, ledger.root());
@@ -371,6 +382,20 @@ TEST_F(SessionMemory, AnAllocationAboveTheIncrementIsCaught) {
   EXPECT_THROW((void)RealLoop{}(greedy, estimator, ask, {}, ledger.root()), ReservationExceeded);
   EXPECT_TRUE(ledger.root().committed().empty());
   EXPECT_TRUE(ledger.root().used().empty());
+}
+
+/// Its state is an aggregate whose first member a pointer would convert to.
+struct FlagTier : ArchetypeTier {
+  struct State {
+    bool flag;
+  };
+  using Result = bool;
+  Footprint increment(const Request&, const State&, Level) const { return {}; }
+  void materialise(const Request&, State&, Level) const {}
+  bool execute(const Request&, const State& state, Level) const { return state.flag; }
+};
+TEST_F(SessionMemory, AStateThatOnlyHappensToTakeAPointerIsDefaultConstructed) {
+  EXPECT_FALSE(RealLoop{}(FlagTier{}, estimator, FlagTier::Request{}, {}, ledger.root()).value());
 }
 
 struct TakesAnyPointer {

@@ -29,7 +29,10 @@ inline double unit_step(std::size_t dims) {
 /// Rows c (3, 1, 3, 1, ...) against the query (1, -1, 1, -1, ...), exactly on the coarse grid: the query points along
 /// the residual of the first plane, so that Cauchy-Schwarz is an equality and only the rounding of r is in between.
 inline Scene along_the_residual(std::size_t dims) {
-  Scene scene{.name = "along the residual", .dims = dims, .rows = {}, .query = std::vector<double>(dims),
+  Scene scene{.name = "along the residual",
+              .dims = dims,
+              .rows = {},
+              .query = std::vector<double>(dims),
               .coarse_step = unit_step(dims) / 31};
   scene.coarse_step = std::ldexp(1.0, std::ilogb(scene.coarse_step));
   for (std::size_t j = 0; j < dims; ++j) scene.query[j] = (j % 2 == 0 ? 16 : -16) * scene.coarse_step;
@@ -45,8 +48,11 @@ inline Scene along_the_residual(std::size_t dims) {
 /// difference of nearly equal numbers. Exactly on the coarse grid.
 inline Scene almost_parallel_to_the_code(std::size_t dims) {
   const double step = std::ldexp(1.0, -5) * unit_step(dims);
-  Scene scene{.name = "almost parallel to the code", .dims = dims, .rows = {},
-              .query = std::vector<double>(dims, 31 * step), .coarse_step = step};
+  Scene scene{.name = "almost parallel to the code",
+              .dims = dims,
+              .rows = {},
+              .query = std::vector<double>(dims, 31 * step),
+              .coarse_step = step};
   for (std::size_t i = 0; i < 64; ++i) {
     const std::size_t at = i * 4 % dims;  // one per group of 4, whose sum may grow to 127
     scene.query[at] = 32 * step;
@@ -59,7 +65,10 @@ inline Scene almost_parallel_to_the_code(std::size_t dims) {
 /// it outside |a t| relative, and `a` is stored as Half.
 inline Scene along_the_querys_rounding(std::size_t dims) {
   const double step = std::ldexp(1.0, -5) * unit_step(dims);
-  Scene scene{.name = "along the query's rounding", .dims = dims, .rows = {}, .query = std::vector<double>(dims),
+  Scene scene{.name = "along the query's rounding",
+              .dims = dims,
+              .rows = {},
+              .query = std::vector<double>(dims),
               .coarse_step = step};
   for (std::size_t j = 0; j < dims; ++j) scene.query[j] = ((j % 2 == 0 ? 20 : -20) + 0.49) * step;
   const auto sizes = gaussian<double>(64, 52);
@@ -85,7 +94,9 @@ inline Scene exact_codes(std::size_t dims) {
 
 /// Rows whose code after `plane` lies at a small angle to the query: q = v / ||v|| + beta r / ||r|| for row 0.
 inline Scene tight_for_a_plane(const Context& context, std::size_t dims, std::size_t plane, double beta) {
-  Scene scene{.name = text("tight for plane ", plane, ", beta ", beta), .dims = dims, .rows = unit_rows(1, dims, 54),
+  Scene scene{.name = text("tight for plane ", plane, ", beta ", beta),
+              .dims = dims,
+              .rows = unit_rows(1, dims, 54),
               .query = std::vector<double>(dims)};
   const HostCode code = quantize(context, scene.rows, dims);
   const auto v = reference::code_values(code.codes, 0, plane, dims);
@@ -121,18 +132,33 @@ inline std::vector<Scene> common_scenes(std::size_t dims) {
   Scene mixed{.name = "norms from 1 down to 0", .dims = dims, .rows = {}, .query = query};
   const auto directions = unit_rows(64, dims, 62);
   for (std::size_t i = 0; i < 64; ++i)
-    append(mixed.rows, mapped(dims, [&](std::size_t j) { return std::ldexp(directions[i * dims + j], -static_cast<int>(i)); }));
+    append(mixed.rows,
+           mapped(dims, [&](std::size_t j) { return std::ldexp(directions[i * dims + j], -static_cast<int>(i)); }));
   append(mixed.rows, std::vector<float>(dims, 0.0F));
   Scene huge{.name = "huge", .dims = dims, .rows = unit_rows(64, dims, 63), .query = query, .unit_exponent = 120};
   for (float& x : huge.rows) x = std::ldexp(x, 120);
-  Scene denormal{.name = "denormal", .dims = dims, .rows = unit_rows(64, dims, 64), .query = query, .unit_exponent = -130};
+  Scene denormal{
+      .name = "denormal", .dims = dims, .rows = unit_rows(64, dims, 64), .query = query, .unit_exponent = -130};
   for (float& x : denormal.rows) x = std::ldexp(x, -130);
   return {
       {.name = "gaussian", .dims = dims, .rows = unit_rows(130, dims, 65), .query = query},
-      {.name = "offsets", .dims = dims, .rows = unit_rows(130, dims, 66), .query = query, .offset = -37.3F, .bias = 5.7F},
-      {.name = "all equal", .dims = dims, .rows = std::vector<float>(64 * dims, 0.1F), .query = std::vector<double>(dims, 0.1)},
+      {.name = "offsets",
+       .dims = dims,
+       .rows = unit_rows(130, dims, 66),
+       .query = query,
+       .offset = -37.3F,
+       .bias = 5.7F},
+      {.name = "all equal",
+       .dims = dims,
+       .rows = std::vector<float>(64 * dims, 0.1F),
+       .query = std::vector<double>(dims, 0.1)},
       {.name = "zero query", .dims = dims, .rows = unit_rows(64, dims, 67), .query = std::vector<double>(dims, 0.0)},
-      near_ties, sparse, one_hot, mixed, huge, denormal,
+      near_ties,
+      sparse,
+      one_hot,
+      mixed,
+      huge,
+      denormal,
   };
 }
 

@@ -74,7 +74,9 @@ class CodedScene {
   const CodedQuery& coarse() const { return coarse_; }
   const CodedQuery& fine(std::size_t plane) const { return fine_[plane]; }
   std::int64_t coarse_dot(std::size_t i) const { return reference::dot(values(i, 0), coarse_.code); }
-  std::int64_t fine_dot(std::size_t i, std::size_t plane) const { return reference::dot(values(i, plane), fine_[plane].code); }
+  std::int64_t fine_dot(std::size_t i, std::size_t plane) const {
+    return reference::dot(values(i, plane), fine_[plane].code);
+  }
 
  private:
   Scene scene_;
@@ -122,8 +124,8 @@ class ResidentScene {
   Marked mark(const ScoreFrame& frame, float threshold, const std::vector<std::uint64_t>& which) const {
     const DeviceArray<std::uint64_t> device_allowed(context_, std::span<const std::uint64_t>(which));
     DeviceArray<std::uint64_t> marked(context_, which.size());
-    const Reach reach = mark_reaching(context_, device_dots.span(), device_rows(device_allowed), frame, threshold,
-                                      marked.span());
+    const Reach reach =
+        mark_reaching(context_, device_dots.span(), device_rows(device_allowed), frame, threshold, marked.span());
     return {marked.to_host(), reach};
   }
   std::vector<Candidate> best(const ScoreFrame& frame, std::size_t k) const {
@@ -144,7 +146,8 @@ class ResidentScene {
 
  private:
   ResidentRows device_rows(const DeviceArray<std::uint64_t>& which) const {
-    return {{device_scale.span(), device_residual.span(), norm}, device_offset.span(), device_bias.span(), which.span()};
+    return {
+        {device_scale.span(), device_residual.span(), norm}, device_offset.span(), device_bias.span(), which.span()};
   }
 
   Context context_;

@@ -30,7 +30,8 @@ Escapes escapes_from_marking(const Context& context, const CodedScene& coded) {
     std::vector<std::uint64_t> only(resident.allowed.size(), 0);
     only[i / block_rows] = std::uint64_t{1} << (i % block_rows);
     const auto [words, reach] = resident.mark(coded.coarse().frame, float_below(score), only);
-    if (words != only || reach.rows != 1) escapes.add(coded, i, "a threshold at the true score drops it");
+    if (words != only || reach.rows != 1)
+      escapes.add(coded, i, "a threshold at the true score drops it");
     else if (!(Quad{reach.highest} > score))
       escapes.add(coded, i, text("upper ", reach.highest, " is not above ", static_cast<double>(score)));
   }
@@ -49,7 +50,8 @@ Escapes escapes_from_tightening(const Context& context, const CodedScene& coded)
       const Quad score = coded.scene().true_score(i);
       for (const auto& [lower, upper] : {alone[i], narrowing[i]})
         if (!(Quad{lower} < score && score < Quad{upper}))
-          escapes.add(coded, i, text("plane ", plane, ", ", static_cast<double>(score), " outside ", lower, " ... ", upper));
+          escapes.add(coded, i,
+                      text("plane ", plane, ", ", static_cast<double>(score), " outside ", lower, " ... ", upper));
     }
   }
   return escapes;
@@ -142,9 +144,9 @@ TEST_P(ScoreIntervalTest, IsNotWiderThanTheFormula) {
         const PlaneFactors f = coded.factors(i, plane);
         const double residual = reference::half_value(f.residual);
         if (std::isinf(residual)) continue;
-        const auto formula =
-            reference::interval(static_cast<long double>(coded.fine_dot(i, plane)), scene.base_of(i),
-                                reference::half_value(f.scale), residual, reference::half_value(f.norm), coded.fine(plane).frame);
+        const auto formula = reference::interval(static_cast<long double>(coded.fine_dot(i, plane)), scene.base_of(i),
+                                                 reference::half_value(f.scale), residual,
+                                                 reference::half_value(f.norm), coded.fine(plane).frame);
         const long double allowance = residual * 0x1p-9L + 0x1p-19L * (2.0L + scene.largest_base());
         EXPECT_GE(static_cast<long double>(intervals[i].lower), formula.lower - allowance) << scene.name;
         EXPECT_LE(static_cast<long double>(intervals[i].upper), formula.upper + allowance) << scene.name;

@@ -56,7 +56,8 @@ std::size_t broken(const HostCode& code, const Scene& scene, std::size_t dims, C
       const auto why = reference::broken_promise(std::span(scene.rows).subspan(i * dims, dims),
                                                  reference::code_values(code.codes, i, p, dims),
                                                  change(code.factors[p][i]), scene.unit_exponent);
-      if (!why.empty() && count++ == 0 && first != nullptr) *first = text(scene.name, ", row ", i, ", plane ", p, ": ", why);
+      if (!why.empty() && count++ == 0 && first != nullptr)
+        *first = text(scene.name, ", row ", i, ", plane ", p, ": ", why);
     }
   return count;
 }
@@ -119,7 +120,8 @@ TEST_P(QuantizeNestedTest, CodesAreTheNearestCellsOfTheGrid) {
 
 TEST_P(QuantizeNestedTest, ZeroRowsHaveZeroFactorsAndTinyRowsAnInfiniteResidual) {
   constexpr std::size_t dims = 8;
-  const HostCode code = quantize(context(), concatenated({std::vector<float>(dims, 0.0F), gaussian(dims, 1, 1e-20)}), dims);
+  const HostCode code =
+      quantize(context(), concatenated({std::vector<float>(dims, 0.0F), gaussian(dims, 1, 1e-20)}), dims);
   for (std::size_t p = 0; p < planes; ++p) {
     EXPECT_EQ(code.factors[p][0].scale, Half{});
     EXPECT_EQ(code.factors[p][0].residual, Half{});

@@ -14,7 +14,9 @@ std::vector<std::vector<double>> queries(std::size_t dims) {
   auto huge = gaussian<double>(dims, 4, 1e300);
   auto tiny = gaussian<double>(dims, 5, 1e-300);
   const auto least = std::vector<double>(dims, std::numeric_limits<double>::denorm_min());
-  return {least, gaussian<double>(dims, 1), std::vector<double>(dims, 1.0 / 3), std::vector<double>(dims, 0.0), one, huge, tiny};
+  return {
+      least, gaussian<double>(dims, 1), std::vector<double>(dims, 1.0 / 3), std::vector<double>(dims, 0.0), one, huge,
+      tiny};
 }
 
 TEST(QuantizeQuery, KeepsItsCapsAndItsErrorBounds) {

@@ -46,7 +46,8 @@ TEST_P(RescoreTest, StaysWithinTheRoundingOfADoubleSum) {
     const auto row = std::span<const float>(rows).subspan(i * dims, dims);
     double magnitude = 0.0;
     for (std::size_t j = 0; j < dims; ++j) magnitude += std::fabs(double{row[j]} * query[j]);
-    const double error = static_cast<double>(reference::exact_dot(row, std::span<const float>(query)) - reference::Quad{scores[i]});
+    const double error =
+        static_cast<double>(reference::exact_dot(row, std::span<const float>(query)) - reference::Quad{scores[i]});
     EXPECT_LE(std::fabs(error), magnitude * (dims / 8 + 3) * 0x1p-53);  // dims / 8 additions a lane, 3 of the tree
   }
 }

@@ -39,8 +39,9 @@ class OnDevice {
  public:
   OnDevice(const Context& context, const Exact& plane)
       : dots(context, std::span<const std::int16_t>(plane.dots)), scale_(context, std::span<const Half>(plane.scale)),
-        residual_(context, std::span<const Half>(plane.residual)), offset_(context, std::span<const float>(plane.offset)),
-        bias_(context, std::span<const float>(plane.bias)), allowed_(context, std::span<const std::uint64_t>(plane.allowed)) {}
+        residual_(context, std::span<const Half>(plane.residual)),
+        offset_(context, std::span<const float>(plane.offset)), bias_(context, std::span<const float>(plane.bias)),
+        allowed_(context, std::span<const std::uint64_t>(plane.allowed)) {}
   ResidentRows rows() const {
     return {{scale_.span(), residual_.span(), 2.0F}, offset_.span(), bias_.span(), allowed_.span()};
   }
@@ -95,8 +96,8 @@ TEST_P(BestMidpointsTest, ScoresAreMidpointsUpToFloatRounding) {
   for (std::size_t i = 0; i < best.size(); ++i) {
     EXPECT_NEAR(best[i].score, all[i].score, 0x1p-21 * (2 + scene.largest_base()));
     EXPECT_NEAR(best[i].score,
-                static_cast<double>(reference::interval(resident.dots, resident.host_rows(), coded.coarse().frame,
-                                                        best[i].row).mid),
+                static_cast<double>(
+                    reference::interval(resident.dots, resident.host_rows(), coded.coarse().frame, best[i].row).mid),
                 0x1p-21 * (2 + scene.largest_base()));
     EXPECT_GE(best[i == 0 ? 0 : i - 1].score, best[i].score);
   }
@@ -111,7 +112,8 @@ TEST_P(MarkReachingTest, MarksTheAllowedRowsWhoseUpperScoreReaches) {
     const OnDevice device(context(), plane);
     for (const float threshold : {-inf, -2.0F, 0.25F, 1.0F, 100.0F, inf}) {
       DeviceArray<std::uint64_t> marked = upload(std::vector<std::uint64_t>(blocks, ~0ULL));
-      const Reach reach = mark_reaching(context(), device.dots.span(), device.rows(), plane.frame, threshold, marked.span());
+      const Reach reach =
+          mark_reaching(context(), device.dots.span(), device.rows(), plane.frame, threshold, marked.span());
       std::vector<std::uint64_t> expected(blocks, 0);
       std::size_t count = 0;
       for (std::size_t i = 0; i < plane.dots.size(); ++i) {
@@ -202,8 +204,9 @@ TEST_P(CompactMarkedTest, RefusesAListOfAnotherLength) {
   const auto marked = upload(std::vector<std::uint64_t>{0b1011});
   DeviceArray<std::uint32_t> rows(context(), 4);
   for (const std::size_t n : {2, 4})
-    EXPECT_NE(message_of<ShapeError>([&] { compact_marked(context(), marked.span(), rows.span().first(n)); })
-                  .find(text("rows has ", n)),
+    EXPECT_NE(message_of<ShapeError>([&] {
+                compact_marked(context(), marked.span(), rows.span().first(n));
+              }).find(text("rows has ", n)),
               std::string::npos);
 }
 

@@ -36,8 +36,8 @@ struct HostCode {
 };
 
 /// Runs quantize_nested on the device of `context`.
-inline HostCode quantize(const Context& context, const std::vector<float>& rows, std::size_t dims, int unit_exponent = 0,
-                         float clip = 1.0F) {
+inline HostCode quantize(const Context& context, const std::vector<float>& rows, std::size_t dims,
+                         int unit_exponent = 0, float clip = 1.0F) {
   const std::size_t n = rows.size() / dims;
   const DeviceArray<float> device_rows(context, std::span<const float>(rows));
   std::array<DeviceArray<std::uint8_t>, planes> codes;

@@ -34,7 +34,8 @@ inline CodedQuery code_query(std::span<const double> query, QueryGrid grid, std:
                              double step = 0.0) {
   CodedQuery out{.code = std::vector<std::int16_t>(query.size()), .frame = {}};
   if (step > 0.0)
-    for (std::size_t j = 0; j < query.size(); ++j) out.code[j] = static_cast<std::int16_t>(std::nearbyint(query[j] / step));
+    for (std::size_t j = 0; j < query.size(); ++j)
+      out.code[j] = static_cast<std::int16_t>(std::nearbyint(query[j] / step));
   else
     step = quantize_query(query, grid, out.code).step;
   out.frame.step = static_cast<float>(step);

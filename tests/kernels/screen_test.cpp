@@ -71,7 +71,8 @@ TEST_P(ScreenTest, IsExactAtTheCapsOfTheCoarseGrid) {
   constexpr std::size_t dims = 1032;
   std::vector<std::int16_t> query(dims, 0);
   std::vector<std::uint8_t> codes(2 * dims / 8);
-  for (std::size_t j = 0; j < dims; j += 4) query[j + j / 4 % 4] = static_cast<std::int16_t>(j / 4 % 2 == 0 ? 127 : -127);
+  for (std::size_t j = 0; j < dims; j += 4)
+    query[j + j / 4 % 4] = static_cast<std::int16_t>(j / 4 % 2 == 0 ? 127 : -127);
   for (std::size_t j = 0; j < dims; ++j)
     codes[(query[j] > 0 ? 0 : dims / 8) + j / 8] |= static_cast<std::uint8_t>(1U << (j % 8));
   const auto dots = run_screen(context(), codes, dims, {query});
@@ -161,9 +162,9 @@ TEST_P(RefineDotsTest, IsExactAtTheCapOfTheFineGrid) {
 }
 
 TEST_P(RefineDotsTest, NamesTheArgumentThatDoesNotFit) {
-  EXPECT_NE(message_of<ShapeError>([&] { run_refine(context(), std::vector<std::uint8_t>(5), 2,
-                                                    std::vector<std::int16_t>(16), {1}); })
-                .find("rows has 5"),
+  EXPECT_NE(message_of<ShapeError>([&] {
+              run_refine(context(), std::vector<std::uint8_t>(5), 2, std::vector<std::int16_t>(16), {1});
+            }).find("rows has 5"),
             std::string::npos);
 }
 

@@ -44,13 +44,14 @@ class IntervalMaker {
     return hn::Add(base, hn::Mul(scale, hn::Mul(step_, dot)));
   }
 
-  // scale, residual, norm as in PlaneFactors.
-  HWY_INLINE Interval operator()(Vector dot, Vector base, Vector scale, Vector residual, Vector norm) const {
+  // scale, residual, norm as in PlaneFactors; per_norm is 1 / norm, rounded anyhow.
+  HWY_INLINE Interval operator()(Vector dot, Vector base, Vector scale, Vector residual, Vector norm,
+                                 Vector per_norm) const {
     const auto zero = hn::Zero(f_);
     const auto t = hn::Mul(step_, dot);
     const auto m = hn::Mul(scale, t);
     const auto query_error = hn::Min(e1_, hn::Mul(e2_, norm));
-    const auto cosine = hn::Div(hn::Max(zero, hn::Sub(hn::Mul(hn::Abs(t), shrink_), query_error)), norm);
+    const auto cosine = hn::Mul(hn::Max(zero, hn::Sub(hn::Mul(hn::Abs(t), shrink_), query_error)), per_norm);
     const auto orthogonal = hn::Sub(q2_, hn::Mul(hn::Mul(cosine, cosine), shrink_));
     const auto spread = hn::Sqrt(hn::Max(zero, orthogonal));
     // The exact least-squares scale is up to 1 + 2^-11 times the stored one, for the query's rounding as for the rest.

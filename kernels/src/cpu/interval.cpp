@@ -100,6 +100,7 @@ Reach MarkReaching(std::span<const std::int16_t> dots, const ResidentRows& rows,
   const IntervalMaker make(frame);
   const auto bar = hn::Set(f, threshold);
   const auto norm = hn::Set(f, rows.factors.norm);
+  const auto per_norm = hn::Set(f, 1.0F / rows.factors.norm);
   const auto infinity = hn::Set(f, std::numeric_limits<float>::infinity());
   const std::size_t lanes = hn::Lanes(f);
   auto highest = hn::Neg(infinity);
@@ -110,7 +111,7 @@ Reach MarkReaching(std::span<const std::int16_t> dots, const ResidentRows& rows,
     for (std::size_t at = 0; allowed != 0 && at < block_rows; at += lanes) {
       const std::size_t row = block * block_rows + at;
       const auto interval = make(load_dots(&dots[row]), load_base(rows, row), load_half(&rows.factors.scale[row]),
-                                 load_half(&rows.factors.residual[row]), norm);
+                                 load_half(&rows.factors.residual[row]), norm, per_norm);
       const std::uint64_t reaching = bits_of(hn::Not(hn::Lt(interval.upper, bar))) & (allowed >> at);
       if (reaching == 0) continue;
       word |= reaching << at;
@@ -125,42 +126,46 @@ Reach MarkReaching(std::span<const std::int16_t> dots, const ResidentRows& rows,
   return reach;
 }
 
-// Up to one vector of rows; `n` may be smaller at the end.
-void TightenSome(const std::int32_t* dots, const PlaneFactors* factors, const float* base, const IntervalMaker& make,
-                 ScoreInterval* intervals, std::size_t n) {
+// One vector of rows: factors and intervals lie interleaved in memory.
+void TightenVector(const std::int32_t* dots, const PlaneFactors* factors, const float* base, const IntervalMaker& make,
+                   ScoreInterval* intervals) {
+  static_assert(sizeof(PlaneFactors) == 3 * sizeof(std::uint16_t) && sizeof(ScoreInterval) == 2 * sizeof(float));
   const Floats f;
   const hn::Rebind<std::int32_t, Floats> ints;
-  HWY_ALIGN Half scale[16] = {};
-  HWY_ALIGN Half residual[16] = {};
-  HWY_ALIGN Half norm[16];
-  HWY_ALIGN std::int32_t dot[16] = {};
-  HWY_ALIGN float start[16] = {};
-  HWY_ALIGN float lower[16];
-  HWY_ALIGN float upper[16];
-  std::fill_n(norm, 16, Half{0x3C00});
-  for (std::size_t i = 0; i < n; ++i) {
-    scale[i] = factors[i].scale;
-    residual[i] = factors[i].residual;
-    norm[i] = factors[i].norm;
-    dot[i] = dots[i];
-    start[i] = base[i];
-  }
-  const auto interval = make(hn::ConvertTo(f, hn::Load(ints, dot)), hn::Load(f, start), load_half(scale),
-                             load_half(residual), load_half(norm));
-  hn::Store(interval.lower, f, lower);
-  hn::Store(interval.upper, f, upper);
-  for (std::size_t i = 0; i < n; ++i) {  // a comparison with NaN is false: it never narrows
-    if (lower[i] > intervals[i].lower) intervals[i].lower = lower[i];
-    if (upper[i] < intervals[i].upper) intervals[i].upper = upper[i];
-  }
+  const hn::Rebind<std::uint16_t, Floats> words;
+  const hn::Rebind<hwy::float16_t, Floats> halves;
+  hn::Vec<decltype(words)> scale, residual, norm;
+  hn::LoadInterleaved3(words, reinterpret_cast<const std::uint16_t*>(factors), scale, residual, norm);
+  const auto wide = [&](auto half) { return hn::PromoteTo(f, hn::BitCast(halves, half)); };
+  const auto length = wide(norm);
+  const auto made = make(hn::ConvertTo(f, hn::LoadU(ints, dots)), hn::LoadU(f, base), wide(scale), wide(residual),
+                         length, hn::Div(hn::Set(f, 1.0F), length));
+  auto* memory = reinterpret_cast<float*>(intervals);
+  Vector lower, upper;
+  hn::LoadInterleaved2(f, memory, lower, upper);
+  lower = hn::IfThenElse(hn::Gt(made.lower, lower), made.lower, lower);  // a comparison with NaN is false:
+  upper = hn::IfThenElse(hn::Lt(made.upper, upper), made.upper, upper);  // it never narrows
+  hn::StoreInterleaved2(lower, upper, f, memory);
 }
 
 void TightenIntervals(std::span<const std::int32_t> dots, std::span<const PlaneFactors> factors,
                       std::span<const float> base, const ScoreFrame& frame, std::span<ScoreInterval> intervals) {
   const IntervalMaker make(frame);
   const std::size_t lanes = hn::Lanes(Floats());
-  for (std::size_t i = 0; i < dots.size(); i += lanes)
-    TightenSome(&dots[i], &factors[i], &base[i], make, &intervals[i], std::min(lanes, dots.size() - i));
+  std::size_t i = 0;
+  for (; i + lanes <= dots.size(); i += lanes) TightenVector(&dots[i], &factors[i], &base[i], make, &intervals[i]);
+  const std::size_t rest = dots.size() - i;
+  if (rest == 0) return;
+  std::int32_t last_dots[16] = {};
+  PlaneFactors last_factors[16] = {};
+  float last_base[16] = {};
+  ScoreInterval last_intervals[16] = {};
+  std::copy_n(&dots[i], rest, last_dots);
+  std::copy_n(&factors[i], rest, last_factors);
+  std::copy_n(&base[i], rest, last_base);
+  std::copy_n(&intervals[i], rest, last_intervals);
+  TightenVector(last_dots, last_factors, last_base, make, last_intervals);
+  std::copy_n(last_intervals, rest, &intervals[i]);
 }
 
 }  // namespace mpp::kernels::cpu::HWY_NAMESPACE

@@ -2,7 +2,6 @@
 // The set bits are counted first: the output has a size of its own, and writing past it would corrupt memory.
 #include <cub/device/device_reduce.cuh>
 #include <cub/device/device_select.cuh>
-#include <cuda/functional>
 #include <cuda/std/functional>
 #include <thrust/iterator/counting_iterator.h>
 
@@ -20,7 +19,9 @@ struct CountBits {
 
 struct IsMarked {
   const std::uint64_t* words;
-  __device__ bool operator()(std::uint32_t row) const { return (words[row / block_rows] >> (row % block_rows) & 1U) != 0; }
+  __device__ bool operator()(std::uint32_t row) const {
+    return (words[row / block_rows] >> (row % block_rows) & 1U) != 0;
+  }
 };
 
 }  // namespace
@@ -40,7 +41,8 @@ void compact_marked(const Context& context, std::span<const std::uint64_t> marke
   if (set == 0) return;
   with_cub_storage(context, operation, [&](void* storage, std::size_t& bytes) {
     return cub::DeviceSelect::If(storage, bytes, thrust::counting_iterator<std::uint32_t>(0), rows.data(), count.get(),
-                                 static_cast<std::int64_t>(marked.size() * block_rows), IsMarked{marked.data()}, stream);
+                                 static_cast<std::int64_t>(marked.size() * block_rows), IsMarked{marked.data()},
+                                 stream);
   });
   finish(context, operation);
 }

@@ -28,9 +28,10 @@ static_assert(chunk_groups % 2 == 0 && block_rows % rows_per_thread == 0);
 
 // The four coordinates behind one table: pattern 1 << b differs from pattern 0 by 2 code[b].
 __device__ int code_word(uint4 table) {
-  const int none = static_cast<int>(table.x & 255U);
-  const int code[4] = {(static_cast<int>(table.x >> 8 & 255U) - none) / 2, (static_cast<int>(table.x >> 16 & 255U) - none) / 2,
-                       (static_cast<int>(table.y & 255U) - none) / 2, (static_cast<int>(table.z & 255U) - none) / 2};
+  const auto byte = [](unsigned word, unsigned k) { return static_cast<int>(word >> (8 * k) & 255U); };
+  const int none = byte(table.x, 0);
+  const int code[4] = {(byte(table.x, 1) - none) / 2, (byte(table.x, 2) - none) / 2, (byte(table.y, 0) - none) / 2,
+                       (byte(table.z, 0) - none) / 2};
   return (code[0] & 255) | (code[1] & 255) << 8 | (code[2] & 255) << 16 | (code[3] & 255) << 24;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <mpp/core/control/tier.hpp>
+#include <mpp/core/memory/uninitialized.hpp>
 #include <mpp/kernels/interval.hpp>
 #include <mpp/kernels/topk.hpp>
 #include <mpp/ranking/filter.hpp>
@@ -48,23 +49,23 @@ struct RankState {
   explicit RankState(std::pmr::memory_resource* memory);
 
   QueryFrame frame;
-  std::pmr::vector<std::int16_t> dots;         ///< [slots], plane 0
+  Buffer<std::int16_t> dots;         ///< [slots], plane 0
   std::pmr::vector<std::uint64_t> open;        ///< [blocks], allowed rows that are not contenders
-  std::pmr::vector<std::uint64_t> marked;      ///< [blocks], open rows that reach the threshold
-  std::pmr::vector<kernels::Candidate> pilot;  ///< rows with the best midpoints
-  std::pmr::vector<float> pilot_rows;          ///< [pilot, dims]
-  std::pmr::vector<double> pilot_scores;       ///< [pilot]
+  Buffer<std::uint64_t> marked;      ///< [blocks], open rows that reach the threshold
+  Buffer<kernels::Candidate> pilot;  ///< rows with the best midpoints
+  Buffer<float> pilot_rows;          ///< [pilot, dims]
+  Buffer<double> pilot_scores;       ///< [pilot]
   std::pmr::vector<Contender> contenders;      ///< best first: the k best, and while merging the pilot
 
   // Rows that are still open, side by side.
-  std::pmr::vector<std::uint32_t> slot;
-  std::pmr::vector<std::int32_t> dot;
-  std::pmr::vector<float> base;
-  std::pmr::vector<kernels::ScoreInterval> interval;
-  std::pmr::vector<std::uint8_t> codes[kernels::planes];            ///< what each level brought in, held to the end
-  std::pmr::vector<kernels::PlaneFactors> factors[kernels::planes];
-  std::pmr::vector<float> rows;                ///< [open rows, dims], at the exact level
-  std::pmr::vector<double> row_scores;         ///< [open rows]
+  Buffer<std::uint32_t> slot;
+  Buffer<std::int32_t> dot;
+  Buffer<float> base;
+  Buffer<kernels::ScoreInterval> interval;
+  Buffer<std::uint8_t> codes[kernels::planes];            ///< what each level brought in, held to the end
+  Buffer<kernels::PlaneFactors> factors[kernels::planes];
+  Buffer<float> rows;                ///< [open rows, dims], at the exact level
+  Buffer<double> row_scores;         ///< [open rows]
   std::pmr::vector<kernels::Scored> scored;    ///< open rows and contenders
 
   std::size_t open_rows = 0;  ///< rows that the next level has to look at
