@@ -46,7 +46,8 @@ double threshold(const RankRequest& request, const RankState& state) {
 }
 
 RecallCount::RecallCount(const RankRequest& request, const RankState& state)
-    : k_(std::min(request.k, state.contenders.size())), bar_(-std::numeric_limits<float>::infinity()) {
+    : asked_(request.k), k_(std::min(request.k, state.contenders.size())),
+      bar_(-std::numeric_limits<float>::infinity()) {
   for (const Contender& c : state.contenders) lower_.push_back(threshold_in_frame(state.frame, c.lower));
   for (const Contender& c : state.contenders) add(-threshold_in_frame(state.frame, -c.upper));  // rounded up
 }
@@ -63,7 +64,6 @@ void RecallCount::insert(float upper, std::size_t count) {
 }
 
 double RecallCount::share() const {
-  if (lower_.empty()) return 1.0;
   std::vector<float> rising = highest_;
   std::sort(rising.begin(), rising.end());
   std::size_t certain = 0;
@@ -72,7 +72,10 @@ double RecallCount::share() const {
     const auto reaching = rising.end() - std::lower_bound(rising.begin(), rising.end(), lower);
     certain += static_cast<std::size_t>(reaching) <= k_ ? 1 : 0;
   }
-  return static_cast<double>(certain) / static_cast<double>(lower_.size());
+  // An answer may lack rows although there are some: those whose midpoint is not a number are not in the pilot.
+  const bool lacks_rows = lower_.size() < asked_ && highest_.size() > lower_.size();
+  const std::size_t wanted = lacks_rows ? asked_ : lower_.size();
+  return wanted == 0 ? 1.0 : static_cast<double>(certain) / static_cast<double>(wanted);
 }
 
 Ranking answer(const Pool& pool, const RankState& state) {

@@ -25,13 +25,14 @@ class RecallCount {
   void add(float upper, std::size_t count = 1) {
     if (upper > bar_) insert(upper, count);
   }
-  /// Share of contenders that fewer than k others may reach.
+  /// How many of the k best rows (of all, if there are fewer) the contenders certainly hold, as a share. A lower bound.
   [[nodiscard]] double share() const;
 
  private:
   void insert(float upper, std::size_t count);
 
-  std::size_t k_;
+  std::size_t asked_;            // k of the request
+  std::size_t k_;                // at most as many as there are contenders
   std::vector<float> lower_;     // of the contenders, rounded down
   std::vector<float> highest_;   // heap: the k + 1 largest upper scores, the smallest of them in front
   float bar_;                    // what is not above it cannot change the answer
