@@ -103,7 +103,7 @@ void RankTier::rank_signs(const Request& request, State& state) const {
 }
 
 void RankTier::rank_codes(const Request& request, State& state, std::size_t plane) const {
-  kernels::tighten_intervals({}, state.dot, state.factors[plane], state.base, plane_frame(state.frame, plane),
+  kernels::tighten_intervals({}, state.dot, state.factors, state.base, plane_frame(state.frame, plane),
                              state.interval);
   const auto best = best_open(state);
   const auto positions = std::vector<kernels::Candidate>(best.begin(), best.end());

@@ -93,16 +93,19 @@ void gather_codes(const PoolColumns& c, std::span<const std::uint32_t> slots, st
   }
 }
 
+// Gives the memory of a buffer back to the reservation.
+template <class T>
+void discard(Buffer<T>& buffer) {
+  Buffer<T>(buffer.get_allocator()).swap(buffer);
+}
+
 }  // namespace
 
 RankState::RankState(std::pmr::memory_resource* memory)
-    : frame(memory), dots(memory), open(memory), marked(memory), pilot(memory), pilot_rows(memory),
-      pilot_scores(memory), contenders(memory), slot(memory), dot(memory), base(memory), interval(memory),
-      codes{Buffer<std::uint8_t>(memory), Buffer<std::uint8_t>(memory),
-            Buffer<std::uint8_t>(memory), Buffer<std::uint8_t>(memory)},
-      factors{Buffer<kernels::PlaneFactors>(memory), Buffer<kernels::PlaneFactors>(memory),
-              Buffer<kernels::PlaneFactors>(memory), Buffer<kernels::PlaneFactors>(memory)},
-      rows(memory), row_scores(memory), scored(memory), highest_open(std::numeric_limits<double>::infinity()) {}
+    : frame(memory), open(memory), marked(memory), pilot(memory), pilot_rows(memory), pilot_scores(memory),
+      contenders(memory), slot(memory), dot(memory), base(memory), interval(memory), dots(memory), codes(memory),
+      factors(memory), rows(memory), row_scores(memory), scored(memory),
+      highest_open(std::numeric_limits<double>::infinity()) {}
 
 RankTier::RankTier(const Pool& pool, RankOptions options) : pool_(pool), options_(options) {
   expects<ValueError>(options.first_level <= 2, "RankTier: first_level is ", options.first_level,
@@ -116,35 +119,37 @@ std::size_t RankTier::pilot_size(const Request& request) const {
 Bytes RankTier::common_bytes(const Request& request) const {
   const std::size_t pilot = pilot_size(request);
   const std::size_t k = std::min(request.k, pool_.size());
-  return frame_bytes(pool_) + bytes_of<std::int16_t>(pool_.columns().slots()) +
-         bytes_of<std::uint64_t>(2 * pool_.columns().blocks()) + bytes_of<kernels::Candidate>(pilot) +
-         bytes_of<float>(pilot * pool_.dims()) + bytes_of<double>(pilot) + bytes_of<Contender>(k + pilot);
+  return frame_bytes(pool_) + bytes_of<std::uint64_t>(2 * pool_.columns().blocks()) +
+         bytes_of<kernels::Candidate>(pilot) + bytes_of<float>(pilot * pool_.dims()) + bytes_of<double>(pilot) +
+         bytes_of<Contender>(k + pilot);
+}
+
+// Bytes of what a level needs only until the next one.
+Bytes RankTier::turn_bytes(const Request& request, Level level, std::size_t open_rows, bool fresh) const {
+  if (level == 0) return bytes_of<std::int16_t>(pool_.columns().slots());
+  if (level < exact_level) return code_row_bytes(level, fresh, pool_.columns().coded_dims) * open_rows;
+  return (bytes_of<float>(pool_.dims()) + bytes_of<double>(1)) * open_rows +
+         bytes_of<kernels::Scored>(open_rows + std::min(request.k, pool_.size()));
 }
 
 Footprint RankTier::footprint(const Request& request, Level level) const {
   check_request(pool_, request);
   const std::size_t n = allowed_rows(pool_, request);
-  Bytes bytes = common_bytes(request);
-  for (std::size_t plane = 1; plane < kernels::planes && plane <= level; ++plane)
-    bytes += code_row_bytes(plane, false, pool_.columns().coded_dims) * n + (plane == 1 ? open_row_bytes * n : Bytes{});
-  if (level == exact_level)
-    bytes += bytes_of<float>(n * pool_.dims()) + bytes_of<double>(n) +
-             bytes_of<kernels::Scored>(n + std::min(request.k, pool_.size()));
-  return Footprint::host(bytes);
+  Bytes turns;
+  for (Level l = 0; l <= level; ++l) turns = std::max(turns, turn_bytes(request, l, n, true));
+  return Footprint::host(common_bytes(request) + turns + (level >= 1 ? open_row_bytes * n : Bytes{}));
 }
 
 Footprint RankTier::increment(const Request& request, const State& state, Level level) const {
   check_request(pool_, request);
   const bool fresh = !state.framed;
   const std::size_t n = fresh ? allowed_rows(pool_, request) : state.open_rows;
-  Bytes bytes = fresh ? common_bytes(request) : Bytes{};
-  if (level >= 1 && level < exact_level) {
-    bytes += code_row_bytes(level, fresh, pool_.columns().coded_dims) * n;
-    if (state.slot.capacity() == 0) bytes += open_row_bytes * n;
-  }
-  if (level == exact_level)
-    bytes += bytes_of<float>(n * pool_.dims()) + bytes_of<double>(n) +
-             bytes_of<kernels::Scored>(n + state.contenders.size());
+  const Bytes had = state.turn_bytes;
+  Bytes needed = std::max(had, turn_bytes(request, level, n, fresh));
+  if (fresh) needed = std::max(needed, turn_bytes(request, 0, n, fresh));  // plane 0 is screened in any case
+  Bytes bytes = needed - had;
+  if (fresh) bytes += common_bytes(request);
+  if (level >= 1 && level < exact_level && state.slot.capacity() == 0) bytes += open_row_bytes * n;
   return Footprint::host(bytes);
 }
 
@@ -154,6 +159,7 @@ void RankTier::prepare(const Request& request, State& state) const {
   const std::size_t pilot = pilot_size(request);
   make_frame(pool_, request.query, Delta{request.delta.value / static_cast<double>(levels())}, state.frame);
   state.dots.resize(c.slots());
+  state.turn_bytes = turn_bytes(request, 0, 0, true);
   state.open.assign(c.live.view().begin(), c.live.view().end());
   if (request.filter != nullptr)
     for (std::size_t b = 0; b < state.open.size(); ++b) state.open[b] &= request.filter->bits()[b];
@@ -186,47 +192,53 @@ void RankTier::materialise(const Request& request, State& state, Level level) co
     const BatchItem<RankTier> item{&request, &state};
     materialise_batch(std::span(&item, 1), 0);
   }
-  if (level >= 1 && level < exact_level) bring_in_codes(state, level, fresh);
-  if (level == exact_level) bring_in_rows(state);
+  if (level == 0) return;
+  state.turn_bytes = std::max(state.turn_bytes, turn_bytes(request, level, state.open_rows, fresh));
+  if (state.slot.capacity() == 0) list_open(state);
+  discard(state.dots);
+  discard(state.codes);
+  discard(state.factors);
+  if (level < exact_level) bring_in_codes(state, level, fresh);
+  if (level == exact_level) bring_in_rows(request, state);
 }
 
-// Lists the open rows once, then adds the codes of one more plane to those that are left.
+// Lists the rows that the sign plane has left open.
+void RankTier::list_open(State& state) const {
+  const std::size_t n = state.open_rows;
+  const auto bias = pool_.columns().bias.view();
+  state.slot.resize(n);
+  state.dot.resize(n);
+  state.base.resize(n);
+  state.interval.resize(n);
+  kernels::compact_marked({}, state.marked, state.slot);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::size_t slot = state.slot[i];
+    state.dot[i] = state.dots[slot];
+    state.base[i] = state.frame.block_offset[slot / kernels::block_rows] + (bias.empty() ? 0.0F : bias[slot]);
+    state.interval[i] = {-infinity, infinity};
+  }
+}
+
+// Adds the codes of one more plane to the rows that are left.
 void RankTier::bring_in_codes(State& state, std::size_t plane, bool fresh) const {
   const PoolColumns& c = pool_.columns();
-  const std::size_t n = state.open_rows;
-  if (state.slot.capacity() == 0) {
-    state.slot.resize(n);
-    state.dot.resize(n);
-    state.base.resize(n);
-    state.interval.resize(n);
-    kernels::compact_marked({}, state.marked, state.slot);
-    const auto bias = c.bias.view();
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::size_t slot = state.slot[i];
-      state.dot[i] = state.dots[slot];
-      state.base[i] = state.frame.block_offset[slot / kernels::block_rows] + (bias.empty() ? 0.0F : bias[slot]);
-      state.interval[i] = {-infinity, infinity};
-    }
-  }
   const std::size_t first = first_slice(plane, fresh);
   const std::size_t count = kernels::plane_end[plane] - first;
-  const std::size_t row_bytes = count * c.coded_dims / 8;
-  auto& codes = state.codes[plane];
-  codes.resize(n * row_bytes);
-  state.factors[plane].resize(n);
-  gather_codes(c, state.slot, first, plane, codes.data(), state.factors[plane]);
+  state.codes.resize(state.open_rows * count * c.coded_dims / 8);
+  state.factors.resize(state.open_rows);
+  gather_codes(c, state.slot, first, plane, state.codes.data(), state.factors);
   const bool finest = plane + 1 == kernels::planes;
   if (first == 0) std::fill(state.dot.begin(), state.dot.end(), 0);
-  kernels::refine_dots({}, codes, count, finest ? state.frame.fine_code : state.frame.coarse_code, state.dot);
+  kernels::refine_dots({}, state.codes, count, finest ? state.frame.fine_code : state.frame.coarse_code, state.dot);
 }
 
-void RankTier::bring_in_rows(State& state) const {
+void RankTier::bring_in_rows(const Request& request, State& state) const {
   const std::size_t n = state.open_rows;
   const std::size_t dims = pool_.dims();
   const auto rows = pool_.columns().rows.view();
   state.rows.resize(n * dims);
   state.row_scores.resize(n);
-  state.scored.reserve(n + state.contenders.size());
+  state.scored.reserve(n + std::min(request.k, pool_.size()));
   for (std::size_t i = 0; i < n; ++i) std::copy_n(&rows[state.slot[i] * dims], dims, &state.rows[i * dims]);
 }
 
