@@ -59,7 +59,7 @@ TEST_P(IvfCandidatesTest, ComeCellAfterCellTheNearestFirst) {
 
 TEST_P(IvfCandidatesTest, AreTheFirstOnesWhenLimited) {
   const auto ids = index->candidates(query, 3, everything);
-  for (const std::size_t limit : {0, 1, 99, 100, 101, 299, 300, 301}) {
+  for (const std::size_t limit : {0U, 1U, 99U, 100U, 101U, 299U, 300U, 301U}) {
     const auto first = index->candidates(query, 3, limit);
     ASSERT_EQ(first.size(), std::min<std::size_t>(limit, 300));
     EXPECT_TRUE(std::equal(first.begin(), first.end(), ids.begin())) << limit;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -153,10 +154,16 @@ TEST_F(PoolFile, IsRefusedAtEveryShorterLength) {
 }
 
 TEST_F(PoolFile, IsRefusedWithBytesBehindItsEnd) {
-  const std::size_t size = saved().size();
-  fs::resize_file(file, size + 64);
-  EXPECT_NE(refusal(Pool::load), "");
-  EXPECT_NE(refusal(Pool::map), "");
+  FileBytes bytes = saved();
+  bytes.resize(bytes.size() + 64);
+  write_bytes(file, bytes);
+  EXPECT_NE(refusal(Pool::load).find("file_bytes"), std::string::npos);
+  EXPECT_NE(refusal(Pool::map).find("file_bytes"), std::string::npos);
+  put<std::uint64_t>(bytes, head::file_bytes, bytes.size());
+  repair_checksums(bytes);
+  write_bytes(file, bytes);
+  EXPECT_NE(refusal(Pool::load).find("end of its last section"), std::string::npos);
+  EXPECT_NE(refusal(Pool::map).find("end of its last section"), std::string::npos);
 }
 
 // Changes each byte from `first` to `last` in place, once per mask, and asks `check` about the file.
@@ -349,6 +356,15 @@ TEST_F(PoolFile, SavingReplacesTheOldFileAndLeavesNothingElse) {
   pool.save(file);
   expect_equal(pool.columns(), Pool::load(file).columns());
   EXPECT_EQ(files_in_folder(), 1U);
+}
+
+// Another thread may be writing it, or a killed process has left it.
+TEST_F(PoolFile, SavingTouchesNoUnfinishedFileOfOthers) {
+  const fs::path other = folder / ("pool.mpp." + std::to_string(::getpid()) + ".0.partial").c_str();
+  write_bytes(other, FileBytes(5, 7));
+  saved();
+  EXPECT_EQ(read_bytes(other), FileBytes(5, 7));
+  EXPECT_EQ(files_in_folder(), 2U);
 }
 
 TEST_F(PoolFile, SavingKeepsTheOldFileWhenTheDiskIsFull) {

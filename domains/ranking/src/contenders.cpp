@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "src/contenders.hpp"
@@ -45,27 +46,36 @@ double threshold(const RankRequest& request, const RankState& state) {
 }
 
 RecallCount::RecallCount(const RankRequest& request, const RankState& state)
-    : k_(request.k), reaching_(state.contenders.size() + 1, 0) {
+    : asked_(request.k), k_(std::min(request.k, state.contenders.size())),
+      bar_(-std::numeric_limits<float>::infinity()) {
   for (const Contender& c : state.contenders) lower_.push_back(threshold_in_frame(state.frame, c.lower));
-  for (const Contender& c : state.contenders)
-    add(-threshold_in_frame(state.frame, -c.upper));  // rounded up
+  for (const Contender& c : state.contenders) add(-threshold_in_frame(state.frame, -c.upper));  // rounded up
 }
 
-void RecallCount::add(float upper, std::size_t count) {
-  // The row reaches all contenders from the first one that is not certainly above it.
-  const auto first = std::partition_point(lower_.begin(), lower_.end(), [upper](float lower) { return lower > upper; });
-  reaching_[static_cast<std::size_t>(first - lower_.begin())] += count;
+void RecallCount::insert(float upper, std::size_t count) {
+  for (std::size_t i = 0; i < std::min(count, k_ + 1); ++i) {
+    highest_.push_back(upper);
+    std::push_heap(highest_.begin(), highest_.end(), std::greater<>());
+    if (highest_.size() <= k_ + 1) continue;
+    std::pop_heap(highest_.begin(), highest_.end(), std::greater<>());
+    highest_.pop_back();
+  }
+  if (highest_.size() == k_ + 1) bar_ = highest_.front();
 }
 
 double RecallCount::share() const {
-  if (lower_.empty()) return 1.0;
-  std::size_t reaching = 0;
+  std::vector<float> rising = highest_;
+  std::sort(rising.begin(), rising.end());
   std::size_t certain = 0;
-  for (std::size_t j = 0; j < lower_.size(); ++j) {
-    reaching += reaching_[j];
-    certain += reaching <= k_ ? 1 : 0;  // contender j reaches itself: at most k - 1 others do
+  for (const float lower : lower_) {
+    // A contender reaches itself; with k + 1 or more that reach it, k others may rank above.
+    const auto reaching = rising.end() - std::lower_bound(rising.begin(), rising.end(), lower);
+    certain += static_cast<std::size_t>(reaching) <= k_ ? 1 : 0;
   }
-  return static_cast<double>(certain) / static_cast<double>(lower_.size());
+  // An answer may lack rows although there are some: those whose midpoint is not a number are not in the pilot.
+  const bool lacks_rows = lower_.size() < asked_ && highest_.size() > lower_.size();
+  const std::size_t wanted = lacks_rows ? asked_ : lower_.size();
+  return wanted == 0 ? 1.0 : static_cast<double>(certain) / static_cast<double>(wanted);
 }
 
 Ranking answer(const Pool& pool, const RankState& state) {

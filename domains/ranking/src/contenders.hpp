@@ -17,19 +17,25 @@ void bound_pilot(const Pool& pool, const RankRequest& request, std::span<const k
 /// The k-th largest lower bound: no row of the k best scores below it. -infinity with fewer than k contenders.
 [[nodiscard]] double threshold(const RankRequest& request, const RankState& state);
 
-/// Certified recall counted from above: how many rows may rank above each contender. Works in frame units.
+/// Certified recall from above: an item is certain when fewer than k other rows may rank above it. Works in frame units.
 class RecallCount {
  public:
   RecallCount(const RankRequest& request, const RankState& state);
   /// `count` rows outside the answer have upper scores of at most `upper`.
-  void add(float upper, std::size_t count = 1);
-  /// Share of contenders that fewer than k others may reach.
+  void add(float upper, std::size_t count = 1) {
+    if (upper > bar_) insert(upper, count);
+  }
+  /// How many of the k best rows (of all, if there are fewer) the contenders certainly hold, as a share. A lower bound.
   [[nodiscard]] double share() const;
 
  private:
-  std::size_t k_;
-  std::vector<float> lower_;           // of the contenders, falling, rounded down
-  std::vector<std::size_t> reaching_;  // differences: reaching_[j] rows reach contender j but not j - 1
+  void insert(float upper, std::size_t count);
+
+  std::size_t asked_;            // k of the request
+  std::size_t k_;                // at most as many as there are contenders
+  std::vector<float> lower_;     // of the contenders, rounded down
+  std::vector<float> highest_;   // heap: the k + 1 largest upper scores, the smallest of them in front
+  float bar_;                    // what is not above it cannot change the answer
 };
 
 /// The answer as it stands.

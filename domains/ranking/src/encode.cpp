@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include <mpp/kernels/quantize_nested.hpp>
@@ -139,8 +140,12 @@ void encode_rows(std::span<const float> rows, const Placement& placement, float 
     }
     const std::size_t values = count * coded;
     rotate(columns.rotation.view(), coded, std::span(centered).first(values), unit, std::span(rotated).first(values));
-    std::transform(rotated.begin(), rotated.begin() + static_cast<std::ptrdiff_t>(values), y.begin(),
-                   [](double v) { return static_cast<float>(v); });
+    // A row that is added can be larger than the unit of the build allows for. What float cannot hold is far beyond Half
+    // too, so the clamped row gets scale 0 and an infinite residual on every plane: it is never excluded.
+    std::transform(rotated.begin(), rotated.begin() + static_cast<std::ptrdiff_t>(values), y.begin(), [](double v) {
+      constexpr double largest = std::numeric_limits<float>::max();
+      return static_cast<float>(std::clamp(v, -largest, largest));
+    });
     kernels::quantize_nested({}, std::span<const float>(y).first(values), coded, 0, clip, chunk.resize(count, coded));
     chunk.scatter(placement.slot.subspan(first, count), coded, columns);
     if (progress) progress(first + count, n);

@@ -28,7 +28,7 @@ auto uninterrupted(Call call) {
 [[noreturn]] void throw_system_error(const std::string& operation, const char* what,
                                      const std::filesystem::path& path) {
   const std::error_code code(errno, std::generic_category());
-  throw std::filesystem::filesystem_error(operation + ": " + what, path, code);
+  throw std::filesystem::filesystem_error(text(operation, ": ", what), path, code);
 }
 
 }  // namespace
@@ -75,7 +75,7 @@ NewFile::NewFile(const char* operation, std::filesystem::path path)
 int NewFile::open_beside() {
   for (int attempt = 0;; ++attempt) {
     partial_ = path_;
-    partial_ += "." + std::to_string(::getpid()) + "." + std::to_string(attempt) + ".partial";
+    partial_ += text(".", ::getpid(), ".", attempt, ".partial");
     const int fd = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0) return fd;
     if (errno != EEXIST) refuse("cannot create a file beside");

@@ -97,8 +97,8 @@ Pool Pool::build(std::span<const float> rows, std::size_t dims, const PoolOption
   columns.coded_dims = static_cast<std::uint32_t>((dims + 7) / 8 * 8);
   columns.rotation = Column<float>(haar_rotation(columns.coded_dims, options.seed));
   columns.rotation_defect = orthogonality_defect(columns.rotation.view(), columns.coded_dims);
-  Cells cells = make_cells(rows, dims, options);
-  columns.centers = Column<float>(std::move(cells.centers));
+  const Cells cells = make_cells(rows, dims, options);
+  columns.centers = Column<float>(cells.centers);
   const auto slot = place(cells.assignment, options.cells, columns);
   resize_slots(columns.block_cell.size(), columns);
   const double largest = largest_centered(rows, cells.assignment, columns);

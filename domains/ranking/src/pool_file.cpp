@@ -59,14 +59,13 @@ Pool Pool::load(const std::filesystem::path& file) {
     PoolColumns columns = layout::scalars(head);
     layout::visit_columns(columns, [&]<class T>(Section section, Column<T>& column) {
       const Entry& entry = head.table[section.id];
-      std::vector<T> values(entry.bytes / sizeof(T));  // at most the size of the file: check_head() has compared them
-      const auto bytes = std::as_writable_bytes(std::span(values));
+      column = Column<T>(entry.bytes / sizeof(T));  // at most the size of the file: check_head() has compared them
+      const auto bytes = std::as_writable_bytes(std::span(column.values()));
       input.read(entry.offset, bytes);
       std::array<std::byte, layout::alignment> rest;
       const auto pad = std::span(rest).first(layout::padding(entry.bytes));
       input.read(entry.offset + entry.bytes, pad);
       check_sum(section, entry, crc32c(pad, crc32c(bytes)));
-      column = Column<T>(std::move(values));
     });
     return Pool(std::move(columns));
   });

@@ -47,29 +47,48 @@ void check_request(const Pool& pool, const RankRequest& request) {
                       "RankRequest: the filter has another number of blocks than the pool; make it anew after add()");
 }
 
-// Copies the slices [first, end of plane) of each row, one row after the other. The rows lie far apart: their
-// lines are asked for some rows ahead.
-void gather_slices(const PoolColumns& c, std::span<const std::uint32_t> slots, std::size_t first, std::size_t plane,
-                   std::uint8_t* out) {
-  constexpr std::size_t ahead = 16;
+// A short copy whose length is known only at run time: a call of memcpy would cost more than the bytes.
+void copy_bytes(const std::uint8_t* from, std::size_t bytes, std::uint8_t* to) {
+  std::size_t i = 0;
+  for (; i + sizeof(std::uint64_t) <= bytes; i += sizeof(std::uint64_t)) {
+    std::uint64_t word;
+    std::memcpy(&word, from + i, sizeof(word));
+    std::memcpy(to + i, &word, sizeof(word));
+  }
+  for (; i < bytes; ++i) to[i] = from[i];
+}
+
+// Plane 0 of a row lies spread over its block.
+std::uint8_t* copy_signs(const PoolColumns& c, std::size_t slot, std::uint8_t* out) {
   const std::size_t groups = c.coded_dims / 8;
-  const std::uint8_t* blocks = c.sign_blocks.view().data();
-  std::array<const std::uint8_t*, kernels::planes> codes{};
-  for (std::size_t p = 1; p <= plane; ++p)
-    if (kernels::plane_end[p] > first) codes[p] = c.codes[p].view().data();
+  const std::uint8_t* block = c.sign_blocks.view().data() + slot / kernels::block_rows * groups * kernels::block_rows;
+  for (std::size_t g = 0; g < groups; ++g) *out++ = block[g * kernels::block_rows + slot % kernels::block_rows];
+  return out;
+}
+
+// Brings the slices [first, end of plane) and the factors of the listed rows together, one row after the other.
+// The rows lie far apart: their lines are asked for some rows ahead.
+void gather_codes(const PoolColumns& c, std::span<const std::uint32_t> slots, std::size_t first, std::size_t plane,
+                  std::uint8_t* codes, std::span<kernels::PlaneFactors> factors) {
+  constexpr std::size_t ahead = 24;
+  const kernels::PlaneFactors* from_factors = c.factors[plane].view().data();
+  std::array<const std::uint8_t*, kernels::planes> from{};
+  std::array<std::size_t, kernels::planes> bytes{};
+  for (std::size_t p = 1; p <= plane; ++p) {
+    if (kernels::plane_end[p] > first) from[p] = c.codes[p].view().data();
+    bytes[p] = kernels::plane_row_bytes(p, c.coded_dims);
+  }
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const std::size_t slot = slots[i];
     const std::size_t later = slots[std::min(i + ahead, slots.size() - 1)];
-    if (first == 0) {
-      const std::uint8_t* block = blocks + slot / kernels::block_rows * groups * kernels::block_rows;
-      for (std::size_t g = 0; g < groups; ++g) *out++ = block[g * kernels::block_rows + slot % kernels::block_rows];
-    }
+    __builtin_prefetch(from_factors + later);
+    factors[i] = from_factors[slot];
+    if (first == 0) codes = copy_signs(c, slot, codes);
     for (std::size_t p = 1; p <= plane; ++p) {
-      if (codes[p] == nullptr) continue;
-      const std::size_t bytes = kernels::plane_row_bytes(p, c.coded_dims);
-      __builtin_prefetch(codes[p] + later * bytes);
-      std::memcpy(out, codes[p] + slot * bytes, bytes);
-      out += bytes;
+      if (from[p] == nullptr) continue;
+      __builtin_prefetch(from[p] + later * bytes[p]);
+      copy_bytes(from[p] + slot * bytes[p], bytes[p], codes);
+      codes += bytes[p];
     }
   }
 }
@@ -195,9 +214,7 @@ void RankTier::bring_in_codes(State& state, std::size_t plane, bool fresh) const
   auto& codes = state.codes[plane];
   codes.resize(n * row_bytes);
   state.factors[plane].resize(n);
-  gather_slices(c, state.slot, first, plane, codes.data());
-  const auto factors = c.factors[plane].view();
-  for (std::size_t i = 0; i < n; ++i) state.factors[plane][i] = factors[state.slot[i]];
+  gather_codes(c, state.slot, first, plane, codes.data(), state.factors[plane]);
   const bool finest = plane + 1 == kernels::planes;
   if (first == 0) std::fill(state.dot.begin(), state.dot.end(), 0);
   kernels::refine_dots({}, codes, count, finest ? state.frame.fine_code : state.frame.coarse_code, state.dot);

@@ -18,7 +18,7 @@ struct PoolOptions {
   std::size_t cells = 1;   ///< centres that rows are coded around; 1 is the mean of the pool, more need FAISS
   std::uint64_t seed = 1;  ///< of the rotation and of the cells' training
   float clip = 0.8F;       ///< range of the codes as a share of a row's largest coordinate, in (0, 1]
-  Progress progress;
+  Progress progress = {};
 };
 
 /// Items to rank: fp32 rows with nested sign codes over them (see kernels/sign_code.hpp).

@@ -9,7 +9,7 @@ namespace mpp::ranking {
 /// What "error" means for a ranking, against the exact top k of the same pool.
 enum class RankMetric : std::uint8_t {
   score_regret,      ///< largest difference, position by position, between the exact scores and those of the answer
-  certified_recall,  ///< 1 - recall: share of the answer that may not belong to the exact top k
+  certified_recall,  ///< 1 - recall: share of the exact top k that the answer may lack
 };
 
 /// Bounds the error of a ranking from score intervals L_i <= s_i <= U_i.
@@ -18,7 +18,7 @@ enum class RankMetric : std::uint8_t {
 /// A row that S misses scores at most tau_out and one that S holds at least tau_in, so position by position
 ///   score regret <= max(0, -margin).
 /// With margin > 0 the set is exact. An item of S belongs to the top k for certain when at most k - 1 other rows have
-/// U >= its L; the share of such items bounds the recall from below.
+/// U >= its L; the number of such items over k (over all rows, if there are fewer) bounds the recall from below.
 ///
 /// Deterministic when the request's delta is 0. Otherwise the intervals of each look may fail together with probability
 /// spent_per_look (Haar rotation drawn independently of the query; union over slots), and the bound says so.

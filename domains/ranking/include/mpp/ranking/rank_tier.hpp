@@ -34,7 +34,7 @@ struct RankedItem {
 /// An answer: at most k rows, best first (see kernels::ranks_before; by score, equal scores by smaller id).
 struct Ranking {
   std::vector<RankedItem> items;
-  double certified_recall = 0.0;  ///< share of items that are certainly among the k best; a lower bound
+  double certified_recall = 0.0;  ///< share of the k best rows that items certainly holds; a lower bound
   std::size_t open_rows = 0;      ///< rows that could still be among the k best, beside those returned
 };
 
