@@ -5,6 +5,7 @@
 // within epsilon. Here every answer is also compared with an exact scan: a bound that does not hold ends in exit code 1.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -69,7 +70,7 @@ void describe(CLI::App& app, Options& o) {
   app.add_option("--cap-mb", o.cap_mb,
                  "Hard cap on what requests hold, in MB, beside the catalogue itself; default: half of all fp32 rows, "
                  "at least 1 MB")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0.0, 1e9));
   app.add_option("--repeat", o.repeat, "Times each request is timed; the median counts")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -182,11 +183,9 @@ RankingRun measure(const Options& o) {
                  .claim = bytes(ranker.tier().footprint(any, levels - 1)),
                  .resident = bytes(pool.resident()),
                  .backing = bytes(pool.backing()),
-                 .cap = static_cast<double>(cap.count),
-                 .peak = 0.0,
-                 .scan_seconds = {},
-                 .series = {},
-                 .ladder = {std::vector<std::vector<double>>(levels), std::vector<std::vector<double>>(levels)}};
+                 .cap = static_cast<double>(cap.count)};
+  run.ladder.certified.resize(levels);
+  run.ladder.realised.resize(levels);
   for (const std::string& word : o.epsilon) run.series.push_back({word, epsilon_of(word, median(kth)), {}});
 
   ProgressLine serving("serving users", o.progress);

@@ -106,15 +106,21 @@ Table summary(const RankingRun& run) {
 
 std::vector<std::string> violations(const RankingRun& run) {
   std::vector<std::string> out;
+  const auto check = [&](double certified, double realised, const std::string& where) {
+    if (realised <= certified) return;  // false for NaN
+    out.push_back(text(where, ": the realised error ", realised, " is above the certified one, ", certified,
+                       run.delta > 0.0 ? text("; may happen with probability ", run.delta) : std::string()));
+  };
   for (const Series& series : run.series)
-    for (std::size_t user = 0; user < series.requests.size(); ++user) {
-      const Served& served = series.requests[user];
-      if (!served.broken()) continue;
-      out.push_back(text("user ", user, " (", name(served.interest), "), epsilon ", target_name(series),
-                         ", released at ", rank_levels[served.level], ": the realised error ", served.realised,
-                         " is above the certified one, ", served.certified,
-                         run.delta > 0.0 ? text("; may happen with probability ", run.delta) : std::string()));
-    }
+    for (std::size_t user = 0; user < series.requests.size(); ++user)
+      if (const Served& served = series.requests[user]; served.verdict == Verdict::certified)
+        check(served.certified, served.realised,
+              text("user ", user, " (", name(served.interest), "), epsilon ", target_name(series), ", released at ",
+                   rank_levels[served.level]));
+  for (std::size_t level = 0; level < run.ladder.certified.size(); ++level)
+    for (std::size_t user = 0; user < run.ladder.certified[level].size(); ++user)
+      check(run.ladder.certified[level][user], run.ladder.realised[level][user],
+            text("user ", user, " on the way up, at ", rank_levels[level]));
   return out;
 }
 

@@ -22,9 +22,6 @@ struct Served {
   double seconds{};    ///< median of the repetitions
   double certified{};  ///< bound that the answer was released with; score
   double realised{};   ///< score regret against the exact scan; score
-
-  /// A certified answer that is further off than its bound: what must never be seen.
-  bool broken() const noexcept { return verdict == Verdict::certified && !(realised <= certified); }
 };
 
 /// All users under one target.
@@ -36,21 +33,21 @@ struct Series {
 
 /// Bound and error of every user who was certified exact, level by level. Both stay 0 after the level that did it.
 struct Ladder {
-  std::vector<std::vector<double>> certified, realised;  ///< [levels][users]
+  std::vector<std::vector<double>> certified{}, realised{};  ///< [levels][users]
 };
 
 /// What a run of ranking_pool measured.
 struct RankingRun {
   std::size_t items{}, dims{}, k{};
-  std::string family;
+  std::string family{};
   double delta{};
-  double worst_case{};               ///< bytes of a request that holds every row in fp32
-  double claim{};                    ///< bytes that the tier claims for its exact level, codes and scratch included
-  double resident{}, backing{};      ///< bytes of the catalogue that all requests share
-  double cap{}, peak{};              ///< bytes that requests may hold together, and what the ledger saw at most
-  std::vector<double> scan_seconds;  ///< [users], medians
-  std::vector<Series> series;
-  Ladder ladder;
+  double worst_case{};                 ///< bytes of a request that holds every row in fp32
+  double claim{};                      ///< bytes that the tier claims for its exact level, codes and scratch included
+  double resident{}, backing{};        ///< bytes of the catalogue that all requests share
+  double cap{}, peak{};                ///< bytes that requests may hold together, and what the ledger saw at most
+  std::vector<double> scan_seconds{};  ///< [users], medians
+  std::vector<Series> series{};
+  Ladder ladder{};
 };
 
 /// Names of the rungs of ranking::RankTier.
@@ -58,7 +55,8 @@ inline constexpr std::string_view rank_levels[] = {"1 bit", "2 bits", "4 bits", 
 
 /// One row per target.
 [[nodiscard]] Table summary(const RankingRun& run);
-/// One sentence per broken request; empty when every bound held.
+/// One sentence per certified answer, released or on the way up, that is further off than its bound: what must never be
+/// seen. Empty when every bound held.
 [[nodiscard]] std::vector<std::string> violations(const RankingRun& run);
 [[nodiscard]] nlohmann::json to_json(const RankingRun& run);
 [[nodiscard]] Report to_report(const RankingRun& run);
