@@ -106,12 +106,13 @@ TEST_F(Aligned, AFrameThatIgnoresTheRoundingOfTheScaleIsCaught) {
   EXPECT_EQ(intervals(row, query).violations, 0U);
   EXPECT_GT(intervals(row, query, [](QueryFrame& f) { f.coarse.relative = 0.0F; }).violations, 0U);
 }
-TEST_F(Aligned, ABiasThatIsUnderstatedIsCaught) {
+TEST_F(Aligned, TheRoundingOfABiasIsCoveredByTheSlack) {
   const Pool row = pool(1.0F + 0x1p-13F, 1.0F, Metric::l2);  // its square does not fit a float
   const std::vector<float> zero(dims, 0.0F);
   EXPECT_EQ(intervals(row, zero).violations, 0U);
-  const Pool twin = tampered(row, [](PoolColumns& c) { c.largest_bias = 0.0; });
-  EXPECT_GT(intervals(twin, zero).violations, 0U);
+  const FrameBreakage strict_only = [](QueryFrame& f) { f.coarse.slack = f.fine.slack = 0x1p-126F; };
+  EXPECT_GT(intervals(row, zero, strict_only).violations, 0U);
+  EXPECT_THROW((void)tampered(row, [](PoolColumns& c) { c.largest_bias = 0.0; }), FormatError);
 }
 TEST_F(Aligned, AnOffsetOfACentreThatIsNotWhatRowsWereCodedAroundIsCaught) {
   const FrameBreakage moved = [](QueryFrame& f) {

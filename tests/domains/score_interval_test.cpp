@@ -1,6 +1,8 @@
 // Every interval holds its score, every row that is closed is not in the answer: for any input.
 #include <gtest/gtest.h>
 
+#include <iostream>
+
 #include "domains/interval_walk.hpp"
 #include "domains/ranking_scenes.hpp"
 

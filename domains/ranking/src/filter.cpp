@@ -4,7 +4,8 @@
 
 namespace mpp::ranking {
 
-Filter::Filter(const Pool& pool, std::span<const std::uint64_t> ids) : bits_(pool.columns().blocks(), 0) {
+Filter::Filter(const Pool& pool, std::span<const std::uint64_t> ids)
+    : bits_(pool.columns().blocks(), 0), next_id_(pool.columns().next_id) {
   const PoolColumns& c = pool.columns();
   std::vector<std::uint64_t> wanted(ids.begin(), ids.end());
   std::sort(wanted.begin(), wanted.end());

@@ -43,8 +43,8 @@ void check_request(const Pool& pool, const RankRequest& request) {
   expects<ValueError>(request.k >= 1, "RankRequest: k is 0, expected at least 1");
   expects<ValueError>(request.delta.value >= 0.0 && request.delta.value < 1.0, "RankRequest: delta is ",
                       request.delta.value, ", expected in [0, 1)");
-  expects<ShapeError>(request.filter == nullptr || request.filter->bits().size() == pool.columns().blocks(),
-                      "RankRequest: the filter has another number of blocks than the pool; make it anew after add()");
+  expects<ValueError>(request.filter == nullptr || request.filter->fits(pool),
+                      "RankRequest: the filter was made for another pool or before rows were added; make it anew");
 }
 
 // A short copy whose length is known only at run time: a call of memcpy would cost more than the bytes.
