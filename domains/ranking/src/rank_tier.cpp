@@ -18,8 +18,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr Level exact_level = kernels::planes;
 
 // Bytes of one open row that every code level needs.
-constexpr Bytes open_row_bytes{sizeof(std::uint32_t) + sizeof(std::int32_t) + sizeof(float) +
-                               sizeof(kernels::ScoreInterval)};
+constexpr Bytes open_row_bytes{sizeof(std::uint32_t) + sizeof(std::int32_t) + sizeof(kernels::ScoreInterval)};
 
 // Slices that a code level brings in for each open row: those of its plane, or from the first one that is missing.
 std::size_t first_slice(std::size_t plane, bool fresh) {
@@ -28,7 +27,7 @@ std::size_t first_slice(std::size_t plane, bool fresh) {
 }
 
 Bytes code_row_bytes(std::size_t plane, bool fresh, std::size_t coded_dims) {
-  return Bytes{(kernels::plane_end[plane] - first_slice(plane, fresh)) * coded_dims / 8 + sizeof(kernels::PlaneFactors)};
+  return Bytes{(kernels::plane_end[plane] - first_slice(plane, fresh)) * coded_dims / 8};
 }
 
 std::size_t allowed_rows(const Pool& pool, const RankRequest& request) {
@@ -66,12 +65,11 @@ std::uint8_t* copy_signs(const PoolColumns& c, std::size_t slot, std::uint8_t* o
   return out;
 }
 
-// Brings the slices [first, end of plane) and the factors of the listed rows together, one row after the other.
+// Brings the slices [first, end of plane) of the listed rows together, one row after the other.
 // The rows lie far apart: their lines are asked for some rows ahead.
 void gather_codes(const PoolColumns& c, std::span<const std::uint32_t> slots, std::size_t first, std::size_t plane,
-                  std::uint8_t* codes, std::span<kernels::PlaneFactors> factors) {
+                  std::uint8_t* codes) {
   constexpr std::size_t ahead = 24;
-  const kernels::PlaneFactors* from_factors = c.factors[plane].view().data();
   std::array<const std::uint8_t*, kernels::planes> from{};
   std::array<std::size_t, kernels::planes> bytes{};
   for (std::size_t p = 1; p <= plane; ++p) {
@@ -81,8 +79,6 @@ void gather_codes(const PoolColumns& c, std::span<const std::uint32_t> slots, st
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const std::size_t slot = slots[i];
     const std::size_t later = slots[std::min(i + ahead, slots.size() - 1)];
-    __builtin_prefetch(from_factors + later);
-    factors[i] = from_factors[slot];
     if (first == 0) codes = copy_signs(c, slot, codes);
     for (std::size_t p = 1; p <= plane; ++p) {
       if (from[p] == nullptr) continue;
@@ -103,8 +99,8 @@ void discard(Buffer<T>& buffer) {
 
 RankState::RankState(std::pmr::memory_resource* memory)
     : frame(memory), open(memory), marked(memory), pilot(memory), pilot_rows(memory), pilot_scores(memory),
-      contenders(memory), slot(memory), dot(memory), base(memory), interval(memory), dots(memory), codes(memory),
-      factors(memory), rows(memory), row_scores(memory), scored(memory),
+      contenders(memory), slot(memory), dot(memory), interval(memory), dots(memory), codes(memory),
+      rows(memory), row_scores(memory), scored(memory),
       highest_open(std::numeric_limits<double>::infinity()) {}
 
 RankTier::RankTier(const Pool& pool, RankOptions options) : pool_(pool), options_(options) {
@@ -120,7 +116,7 @@ Bytes RankTier::common_bytes(const Request& request) const {
   const std::size_t pilot = pilot_size(request);
   const std::size_t k = std::min(request.k, pool_.size());
   return frame_bytes(pool_) + bytes_of<std::uint64_t>(2 * pool_.columns().blocks()) +
-         bytes_of<kernels::Candidate>(pilot) + bytes_of<float>(pilot * pool_.dims()) + bytes_of<double>(pilot) +
+         bytes_of<kernels::Candidate>(pilot) + bytes_of<float>(std::min(pilot, rescored_together) * pool_.dims()) + bytes_of<double>(pilot) +
          bytes_of<Contender>(k + pilot);
 }
 
@@ -166,7 +162,7 @@ void RankTier::prepare(const Request& request, State& state) const {
   state.marked.resize(state.open.size());
   std::copy(state.open.begin(), state.open.end(), state.marked.begin());
   state.pilot.resize(pilot);
-  state.pilot_rows.resize(pilot * pool_.dims());
+  state.pilot_rows.resize(std::min(pilot, rescored_together) * pool_.dims());
   state.pilot_scores.resize(pilot);
   state.contenders.reserve(std::min(request.k, pool_.size()) + pilot);
   state.open_rows = allowed_rows(pool_, request);
@@ -197,7 +193,6 @@ void RankTier::materialise(const Request& request, State& state, Level level) co
   if (state.slot.capacity() == 0) list_open(state);
   discard(state.dots);
   discard(state.codes);
-  discard(state.factors);
   if (level < exact_level) bring_in_codes(state, level, fresh);
   if (level == exact_level) bring_in_rows(request, state);
 }
@@ -205,16 +200,12 @@ void RankTier::materialise(const Request& request, State& state, Level level) co
 // Lists the rows that the sign plane has left open.
 void RankTier::list_open(State& state) const {
   const std::size_t n = state.open_rows;
-  const auto bias = pool_.columns().bias.view();
   state.slot.resize(n);
   state.dot.resize(n);
-  state.base.resize(n);
   state.interval.resize(n);
   kernels::compact_marked({}, state.marked, state.slot);
   for (std::size_t i = 0; i < n; ++i) {
-    const std::size_t slot = state.slot[i];
-    state.dot[i] = state.dots[slot];
-    state.base[i] = state.frame.block_offset[slot / kernels::block_rows] + (bias.empty() ? 0.0F : bias[slot]);
+    state.dot[i] = state.dots[state.slot[i]];
     state.interval[i] = {-infinity, infinity};
   }
 }
@@ -225,8 +216,7 @@ void RankTier::bring_in_codes(State& state, std::size_t plane, bool fresh) const
   const std::size_t first = first_slice(plane, fresh);
   const std::size_t count = kernels::plane_end[plane] - first;
   state.codes.resize(state.open_rows * count * c.coded_dims / 8);
-  state.factors.resize(state.open_rows);
-  gather_codes(c, state.slot, first, plane, state.codes.data(), state.factors);
+  gather_codes(c, state.slot, first, plane, state.codes.data());
   const bool finest = plane + 1 == kernels::planes;
   if (first == 0) std::fill(state.dot.begin(), state.dot.end(), 0);
   kernels::refine_dots({}, state.codes, count, finest ? state.frame.fine_code : state.frame.coarse_code, state.dot);

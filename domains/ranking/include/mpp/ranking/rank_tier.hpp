@@ -52,20 +52,18 @@ struct RankState {
   std::pmr::vector<std::uint64_t> open;    ///< [blocks], allowed rows that are not contenders
   Buffer<std::uint64_t> marked;            ///< [blocks], open rows that reach the threshold
   Buffer<kernels::Candidate> pilot;        ///< rows with the best midpoints
-  Buffer<float> pilot_rows;                ///< [pilot, dims]
+  Buffer<float> pilot_rows;                ///< [a few, dims]: they are rescored some at a time
   Buffer<double> pilot_scores;             ///< [pilot]
   std::pmr::vector<Contender> contenders;  ///< best first: the k best, and while merging the pilot
 
   // Rows that are still open, side by side, from level 1 on.
   Buffer<std::uint32_t> slot;
   Buffer<std::int32_t> dot;
-  Buffer<float> base;
   Buffer<kernels::ScoreInterval> interval;
 
   // What the current level needs and the next one replaces: they take turns in the same bytes of the reservation.
   Buffer<std::int16_t> dots;                        ///< [slots], level 0
   Buffer<std::uint8_t> codes;                       ///< [open rows][slices of the level][coded_dims / 8]
-  Buffer<kernels::PlaneFactors> factors;            ///< [open rows]
   Buffer<float> rows;                               ///< [open rows, dims], at the exact level
   Buffer<double> row_scores;                        ///< [open rows]
   std::pmr::vector<kernels::Scored> scored;         ///< open rows and contenders
