@@ -30,7 +30,8 @@ Realised realised(const PlainPool& plain, std::span<const float> query, const Ra
   std::ranges::sort(held, kernels::ranks_before);
   Realised out;
   std::size_t hits = 0;
-  for (const kernels::Scored& item : held) hits += std::ranges::binary_search(truth, item, kernels::ranks_before) ? 1 : 0;
+  for (const kernels::Scored& item : held)
+    hits += std::ranges::binary_search(truth, item, kernels::ranks_before) ? 1 : 0;
   if (!truth.empty()) out.recall = static_cast<double>(hits) / static_cast<double>(truth.size());
   if (held.size() < truth.size()) out.regret = std::numeric_limits<double>::infinity();
   for (std::size_t j = 0; j < std::min(held.size(), truth.size()); ++j)
@@ -57,12 +58,14 @@ Walk promises(const Scene& scene, Metric metric, std::size_t k, RankOptions opti
       const double regret = RankMargin().bound(request, state, answer, level, {}).value();
       const double missing = RankMargin(RankMetric::certified_recall).bound(request, state, answer, level, {}).value();
       const Realised is = realised(plain, request.query, answer, truth);
-      const std::string where = text(scene.name, ", ", metric_name(metric), ", dims ", scene.dims, ", k ", k, ", query ", q,
-                                     ", level ", level, ", rescore ", options.rescore, ": ");
+      const std::string where = text(scene.name, ", ", metric_name(metric), ", dims ", scene.dims, ", k ", k,
+                                     ", query ", q, ", level ", level, ", rescore ", options.rescore, ": ");
       found.check(is.regret <= regret, where, "regret ", is.regret, " above its bound ", regret);
-      found.check(answer.certified_recall <= is.recall, where, "recall ", is.recall, " below ", answer.certified_recall);
+      found.check(answer.certified_recall <= is.recall, where, "recall ", is.recall, " below ",
+                  answer.certified_recall);
       found.check(1.0 - is.recall <= missing, where, "missing ", 1.0 - is.recall, " above its bound ", missing);
-      if (options.rescore) found.check(regret <= last, where, "bound ", regret, " above that of the level before, ", last);
+      if (options.rescore)
+        found.check(regret <= last, where, "bound ", regret, " above that of the level before, ", last);
       last = regret;
     }
   }
@@ -138,7 +141,8 @@ TEST(RankMargin, DoesNotCallAnAnswerCompleteThatLacksRows) {
   for (const RankMetric metric : {RankMetric::score_regret, RankMetric::certified_recall}) {
     const Served served(pool, {}, metric);
     for (std::size_t q = 0; q < scene.query_count(); ++q)
-      EXPECT_TRUE(same(served.ranker.serve({.query = scene.query(q), .k = 301}).value(), plain.top(scene.query(q), 301)));
+      EXPECT_TRUE(
+          same(served.ranker.serve({.query = scene.query(q), .k = 301}).value(), plain.top(scene.query(q), 301)));
   }
 }
 

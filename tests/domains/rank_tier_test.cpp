@@ -26,7 +26,9 @@ std::vector<Climb> climbs() {
         for (const bool rescore : {true, false})
           for (const double delta : {0.0, 1e-3}) {
             Scene scene = family_scene(Family::gaussian, n, 1, 21);
-            if (k == 10) scene = changed(scene, "ties", [&](std::size_t, auto row) { std::ranges::copy(scene.row(0), row.begin()); });
+            if (k == 10)
+              scene =
+                  changed(scene, "ties", [&](std::size_t, auto row) { std::ranges::copy(scene.row(0), row.begin()); });
             all.push_back({text("rows ", n, ", k ", k, ", first ", first, ", rescore ", rescore, ", delta ", delta),
                            std::move(scene), RankRequest{.query = {}, .k = k, .delta = {delta}},
                            RankOptions{.pilot = 5, .rescore = rescore, .first_level = first}});
@@ -132,7 +134,8 @@ TEST(RankTier, ServesABatchThatDoesNotFitTogetherOneByOne) {
     Ledger ledger(Footprint::host(most * room));
     const RankController controller(tier, margin, ledger.root());
     const auto together = controller.serve(std::span<const RankRequest>(requests));
-    for (std::size_t q = 0; q < 8; ++q) EXPECT_EQ(together[q].value().items, controller.serve(requests[q]).value().items);
+    for (std::size_t q = 0; q < 8; ++q)
+      EXPECT_EQ(together[q].value().items, controller.serve(requests[q]).value().items);
     EXPECT_TRUE(ledger.root().committed().empty());
   }
 }
