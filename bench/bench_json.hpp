@@ -10,6 +10,8 @@
 //
 // --quick      few repetitions, under 50 seconds in all
 // --json FILE  {"bench", "device", "commit", "metrics": {name: number}}; '-' is stdout, which then carries nothing else
+#include <malloc.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -66,6 +68,14 @@ inline std::string cpu_name() {
       if (const auto value = line.find_first_not_of(" \t", line.find(':') + 1); value != std::string::npos)
         return line.substr(value);
   return "unknown";
+}
+
+/// Keeps freed memory in the process, as the allocators of servers do: otherwise every large request pays for fresh pages.
+inline void keep_freed_memory() {
+#ifdef __GLIBC__
+  (void)mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
 }
 
 /// Collects named numbers, prints them as a table and writes them as JSON.

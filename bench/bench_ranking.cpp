@@ -35,7 +35,7 @@ class RankingBench {
 
   /// Mean bytes of the case as a fraction of fp32 rows: resident plane plus the request's peak.
   double run(const Case& c) {
-    const Pool pool = Pool::build(c.data.rows, c.data.dims);
+    const Pool pool = bench::bench_pool(c.data.rows, c.data.dims);
     Ledger ledger(Footprint::unlimited());
     const Ranker ranker(pool, ledger, {.first_level = pilot_first_level(pool)});
     std::vector<RankRequest> requests;
@@ -69,7 +69,7 @@ class RankingBench {
 
   /// Mean certified recall per level when no fp32 row is read.
   void certified_recall(const std::string& name, const Synthetic& data) {
-    const Pool pool = Pool::build(data.rows, data.dims);
+    const Pool pool = bench::bench_pool(data.rows, data.dims);
     const RankTier tier(pool, {.rescore = false});
     const std::size_t queries = data.queries.size() / data.dims;
     std::vector<double> recall(kernels::planes, 0.0);
@@ -161,6 +161,7 @@ void run_all(bench::Report& report) {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  bench::keep_freed_memory();
   bench::Report report("ranking", "Certified top-10: exactness, soundness, memory and time");
   std::string export_folder;
   std::string serve_folder;

@@ -127,7 +127,7 @@ class NpyHeader {
   const bool ours = in.good() && std::string_view(reinterpret_cast<char*>(prefix.data()), 6) == "\x93NUMPY";
   expects<FormatError>(ours && prefix[6] >= 1 && prefix[6] <= 3 && prefix[7] == 0, "read_npy: ", file,
                        " does not start with the signature of a .npy file of version 1, 2 or 3");
-  std::uint64_t header_size = prefix[8] | prefix[9] << 8u;
+  std::uint64_t header_size = static_cast<std::uint64_t>(prefix[8]) | static_cast<std::uint64_t>(prefix[9]) << 8;
   std::uint64_t data_start = 10 + header_size;
   if (prefix[6] > 1) {
     in.read(reinterpret_cast<char*>(prefix.data() + 10), 2);

@@ -14,13 +14,20 @@
 
 namespace mpp::bench {
 
+/// How benchmarks build a pool: with cells where there are rows enough to make them pay.
+inline ranking::Pool bench_pool(std::span<const float> rows, std::size_t dims) {
+  const std::size_t n = rows.size() / dims;
+  const std::size_t cells = n >= 100'000 ? 256 : n >= 10'000 ? 32 : 1;
+  return ranking::Pool::build(rows, dims, {.cells = cells});
+}
+
 /// Reads rows.npy and queries.npy of a folder, builds a pool, says {"ready": true, ...}, then answers lines of stdin:
 /// "run B" ranks all queries in batches of B and prints one line of JSON; "quit" ends.
 inline int serve_ranking(const std::filesystem::path& folder, std::size_t k, double delta) {
   const Matrix rows = read_npy(folder / "rows.npy");
   const Matrix queries = read_npy(folder / "queries.npy");
   Stopwatch watch;
-  const ranking::Pool pool = ranking::Pool::build(rows.values, rows.dims);
+  const ranking::Pool pool = bench_pool(rows.values, rows.dims);
   Ledger ledger(Footprint::unlimited());
   const ranking::Ranker ranker(pool, ledger, {.first_level = ranking::pilot_first_level(pool)});
   const double resident = static_cast<double>(pool.resident().total().count);

@@ -49,7 +49,7 @@ TEST_F(Residual, RoundedToNearestIsCaught) {
   EXPECT_GT(intervals(nearest, on_the_grid).violations, 0U);
 }
 TEST_F(Residual, ForgottenClosesRowsOfTheAnswer) {
-  const Scene scene = family_scene(Family::gaussian, 500, 3, 32);
+  const Scene scene = family_scene(Family::gaussian, 500, 12, 32);
   const Pool honest = build(scene, Metric::inner_product);
   const Pool forgotten = tampered(honest, [](PoolColumns& c) {
     for (kernels::Half& r : c.residual.values()) r = {};
@@ -58,7 +58,7 @@ TEST_F(Residual, ForgottenClosesRowsOfTheAnswer) {
   });
   const auto closed = [&](const Pool& pool, Level first) {
     Walk found;
-    for (std::size_t q = 0; q < 3; ++q)
+    for (std::size_t q = 0; q < 12; ++q)
       found += walk(pool, {.query = scene.query(q), .k = 10}, {.pilot = 10, .first_level = first});
     return found;
   };

@@ -61,6 +61,44 @@ inline Scene almost_parallel_to_the_code(std::size_t dims) {
   return scene;
 }
 
+/// One-hot rows against a query whose rounded form is longer along their code than the query itself: t overestimates
+/// the projection, and Cauchy-Schwarz with |t| in place of |t| - e would leave nothing for what is orthogonal.
+inline Scene rounded_towards_the_code(std::size_t dims) {
+  const double step = std::ldexp(1.0, -5) * unit_step(dims);
+  Scene scene{.name = "rounded towards the code",
+              .dims = dims,
+              .rows = {},
+              .query = std::vector<double>(dims, 30.51 * step),
+              .coarse_step = step};
+  for (std::size_t i = 0; i < 64; ++i) {
+    const std::size_t at = i * 4 % dims;  // one per group of 4, whose sum may grow to 127
+    scene.query[at] = 33.51 * step;
+    append(scene.rows, mapped(dims, [&](std::size_t j) { return j == at ? 1.0 : 0.0; }));
+  }
+  return scene;
+}
+
+/// A one-hot row against queries within 2^-12 of its code: what is left under the square root is of the size of one
+/// float rounding of its terms. dims is 8 times a number that makes sqrt(dims) exact in Half, so that no rounded-up
+/// norm hides it; t is exact, so that no query error does.
+inline std::vector<Scene> rounding_under_the_root() {
+  std::vector<Scene> scenes;
+  for (const std::size_t dims : {144, 576, 784})
+    for (const int base : random_integers<int>(40, 3000, 4000, 55)) {
+      const double step = std::ldexp(1.0, -12) * unit_step(dims);
+      const double more = std::floor(base * std::sqrt(static_cast<double>(dims)) * 0x1p-12);
+      Scene scene{.name = "rounding under the root",
+                  .dims = dims,
+                  .rows = std::vector<float>(dims, 0.0F),
+                  .query = std::vector<double>(dims, base * step),
+                  .fine_step = step};
+      scene.rows[5] = 1.0F;
+      scene.query[5] += more * step;
+      scenes.push_back(scene);
+    }
+  return scenes;
+}
+
 /// Rows c (1, 1, ...) against a query with t = 0, whose rounding error points along the row: the score is a e, all of
 /// it outside |a t| relative, and `a` is stored as Half.
 inline Scene along_the_querys_rounding(std::size_t dims) {
@@ -166,6 +204,7 @@ inline std::vector<Scene> all_scenes(const Context& context, std::size_t dims) {
   std::vector<Scene> scenes = common_scenes(dims);
   scenes.push_back(along_the_residual(dims));
   scenes.push_back(almost_parallel_to_the_code(dims));
+  scenes.push_back(rounded_towards_the_code(dims));
   scenes.push_back(along_the_querys_rounding(dims));
   scenes.push_back(exact_codes(dims));
   for (std::size_t plane = 0; plane < planes; ++plane)

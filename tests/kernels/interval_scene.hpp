@@ -23,6 +23,7 @@ struct Scene {
   std::vector<float> rows;
   std::vector<double> query;
   double coarse_step = 0.0;  ///< step of the coarse code; 0 leaves it to quantize_query()
+  double fine_step = 0.0;    ///< step of the fine code; likewise
   int unit_exponent = 0;
   float offset = 0.0F;  ///< of every block
   float bias = 0.0F;    ///< largest magnitude of the rows' own
@@ -53,7 +54,8 @@ class CodedScene {
   CodedScene(const Context& context, const Scene& scene, const Breakage& breakage = {}, float tail = 0.0F)
       : scene_(scene), code_(quantize(context, scene.rows, scene.dims, scene.unit_exponent)),
         coarse_(code_query(scene.query, coarse_grid, 0, scene.largest_base(), scene.coarse_step)) {
-    for (std::size_t p = 0; p < planes; ++p) fine_[p] = code_query(scene.query, fine_grid, p, scene.largest_base());
+    for (std::size_t p = 0; p < planes; ++p)
+      fine_[p] = code_query(scene.query, fine_grid, p, scene.largest_base(), scene.fine_step);
     const auto finish = [&](ScoreFrame& frame) {
       frame.tail = tail;
       breakage.frame(frame);

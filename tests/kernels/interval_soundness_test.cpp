@@ -80,6 +80,24 @@ TEST_P(ScoreIntervalTest, HoldsEveryTrueScore) {
   }
 }
 
+// Stores ||v|| itself where Half holds it: the encoder always rounds up a little, which would hide the root's rounding.
+void exact_norm(PlaneFactors& f, std::span<const float>, std::span<const int> v, int) {
+  double squares = 0.0;
+  for (const int x : v) squares += double{1} * x * x;
+  const Half norm = nearest_half(std::sqrt(squares));
+  if (reference::half_value(norm) * reference::half_value(norm) == squares) f.norm = norm;
+}
+
+TEST_P(ScoreIntervalTest, HoldsEveryTrueScoreWhenOnlyRoundingIsLeftUnderTheRoot) {
+  const Escapes all = escapes_of(rounding_under_the_root(), {.factors = exact_norm});
+  EXPECT_EQ(all.count, 0U) << all.first;
+}
+
+TEST_P(ScoreIntervalTest, TheTestAboveCatchesAQueryNormRoundedDown) {
+  const Breakage down{.frame = [](ScoreFrame& f) { f.q2 *= 1 - 0x1p-18F; }, .factors = exact_norm};
+  EXPECT_GT(escapes_of(rounding_under_the_root(), down).count, 0U);
+}
+
 // Broken twins: the same check on the same scenes must catch each of them.
 
 TEST_P(ScoreIntervalTest, TheTestAboveCatchesAFrameThatIgnoresTheQuerysRounding) {

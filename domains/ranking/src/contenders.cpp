@@ -22,11 +22,14 @@ void rescore_pilot(const Pool& pool, const RankRequest& request, std::span<const
                    RankState& state) {
   const std::size_t dims = pool.dims();
   const auto rows = pool.columns().rows.view();
-  for (std::size_t i = 0; i < pilot.size(); ++i)
-    std::copy_n(&rows[pilot[i].row * dims], dims, &state.pilot_rows[i * dims]);
   const auto scores = std::span(state.pilot_scores).first(pilot.size());
-  kernels::rescore({}, std::span<const float>(state.pilot_rows).first(pilot.size() * dims), request.query,
-                   pool.metric(), scores);
+  for (std::size_t first = 0; first < pilot.size(); first += rescored_together) {
+    const std::size_t count = std::min(rescored_together, pilot.size() - first);
+    for (std::size_t i = 0; i < count; ++i)
+      std::copy_n(&rows[pilot[first + i].row * dims], dims, &state.pilot_rows[i * dims]);
+    kernels::rescore({}, std::span<const float>(state.pilot_rows).first(count * dims), request.query, pool.metric(),
+                     scores.subspan(first, count));
+  }
   for (std::size_t i = 0; i < pilot.size(); ++i) state.contenders.push_back({scores[i], scores[i], pilot[i].row});
   keep_best(pool, request.k, state.contenders);
 }

@@ -6,6 +6,9 @@
 
 namespace mpp::ranking {
 
+/// Rows that rescore_pilot() brings in at a time.
+inline constexpr std::size_t rescored_together = 16;
+
 /// Rescores the pilot's rows exactly and merges them into the contenders; the k best stay.
 void rescore_pilot(const Pool& pool, const RankRequest& request, std::span<const kernels::Candidate> pilot,
                    RankState& state);

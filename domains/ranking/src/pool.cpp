@@ -9,6 +9,7 @@
 #include "src/check_columns.hpp"
 #include "src/encode.hpp"
 #include "src/rotation.hpp"
+#include "src/unit_rows.hpp"
 
 namespace mpp::ranking {
 namespace {
@@ -56,19 +57,9 @@ void name_rows(std::span<const std::uint32_t> slots, PoolColumns& columns) {
   }
 }
 
-std::vector<float> unit_rows(std::span<const float> rows, std::size_t dims) {
-  std::vector<float> out(rows.begin(), rows.end());
-  for (std::size_t i = 0; i < out.size(); i += dims) {
-    const double squares = std::inner_product(&out[i], &out[i] + dims, &out[i], 0.0,
-                                              std::plus<>(), [](float a, float b) { return double{a} * b; });
-    for (std::size_t j = 0; j < dims; ++j) out[i + j] = static_cast<float>(out[i + j] / std::sqrt(squares));
-  }
-  return out;
-}
-
 Cells make_cells(std::span<const float> rows, std::size_t dims, const PoolOptions& options) {
   std::vector<float> scaled;  // for cosine the centres are those of the rows as they are ranked
-  if (options.metric == Metric::cosine) rows = scaled = unit_rows(rows, dims);
+  if (options.metric == Metric::cosine) rows = scaled = unit_rows("Pool::build", rows, dims);
   return options.cells == 1 ? single_cell(rows, dims) : kmeans_cells(rows, dims, options.cells, options.seed);
 }
 

@@ -1,5 +1,6 @@
 // What each level makes of the codes that were brought in: intervals, threshold, and which rows stay open.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -38,6 +39,30 @@ std::vector<kernels::ScoreInterval> sign_intervals(const PoolColumns& c, std::sp
   }
   kernels::tighten_intervals({}, dots, factors, base, plane_frame(state.frame, 0), intervals);
   return intervals;
+}
+
+// Intersects the intervals of the open rows with those of one more plane. Factors and offsets pass through a small
+// buffer: they are read once.
+void tighten_open(const PoolColumns& c, std::size_t plane, RankState& state) {
+  constexpr std::size_t chunk = 512;
+  constexpr std::size_t ahead = 24;
+  const kernels::ScoreFrame frame = plane_frame(state.frame, plane);
+  const auto from = c.factors[plane].view();
+  const auto bias = c.bias.view();
+  std::array<kernels::PlaneFactors, chunk> factors;
+  std::array<float, chunk> base;
+  for (std::size_t first = 0; first < state.open_rows; first += chunk) {
+    const std::size_t n = std::min(chunk, state.open_rows - first);
+    const std::span<const std::uint32_t> slots = std::span(state.slot).subspan(first);
+    for (std::size_t i = 0; i < n; ++i) {
+      __builtin_prefetch(&from[slots[std::min(i + ahead, slots.size() - 1)]]);
+      factors[i] = from[slots[i]];
+      const float offset = state.frame.block_offset[slots[i] / kernels::block_rows];
+      base[i] = bias.empty() ? offset : offset + bias[slots[i]];
+    }
+    kernels::tighten_intervals({}, std::span(state.dot).subspan(first, n), std::span(factors).first(n),
+                               std::span(base).first(n), frame, std::span(state.interval).subspan(first, n));
+  }
 }
 
 // The open rows with the best midpoints, best first: positions in the lists of the state, not slots.
@@ -103,8 +128,7 @@ void RankTier::rank_signs(const Request& request, State& state) const {
 }
 
 void RankTier::rank_codes(const Request& request, State& state, std::size_t plane) const {
-  kernels::tighten_intervals({}, state.dot, state.factors[plane], state.base, plane_frame(state.frame, plane),
-                             state.interval);
+  tighten_open(pool_.columns(), plane, state);
   const auto best = best_open(state);
   const auto positions = std::vector<kernels::Candidate>(best.begin(), best.end());
   std::vector<kernels::ScoreInterval> intervals;
@@ -141,14 +165,12 @@ void RankTier::keep_open(const Request& request, State& state) const {
     }
     state.slot[kept] = state.slot[i];
     state.dot[kept] = state.dot[i];
-    state.base[kept] = state.base[i];
     state.interval[kept] = interval;
     ++kept;
   }
   const double highest_score = score_of_frame(state.frame, highest);
   state.slot.resize(kept);
   state.dot.resize(kept);
-  state.base.resize(kept);
   state.interval.resize(kept);
   state.open_rows = kept;
   // Rescored rows never return, so the bound of the last level still holds; an answer made of codes may have let go of one.

@@ -18,8 +18,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr Level exact_level = kernels::planes;
 
 // Bytes of one open row that every code level needs.
-constexpr Bytes open_row_bytes{sizeof(std::uint32_t) + sizeof(std::int32_t) + sizeof(float) +
-                               sizeof(kernels::ScoreInterval)};
+constexpr Bytes open_row_bytes{sizeof(std::uint32_t) + sizeof(std::int32_t) + sizeof(kernels::ScoreInterval)};
 
 // Slices that a code level brings in for each open row: those of its plane, or from the first one that is missing.
 std::size_t first_slice(std::size_t plane, bool fresh) {
@@ -28,7 +27,7 @@ std::size_t first_slice(std::size_t plane, bool fresh) {
 }
 
 Bytes code_row_bytes(std::size_t plane, bool fresh, std::size_t coded_dims) {
-  return Bytes{(kernels::plane_end[plane] - first_slice(plane, fresh)) * coded_dims / 8 + sizeof(kernels::PlaneFactors)};
+  return Bytes{(kernels::plane_end[plane] - first_slice(plane, fresh)) * coded_dims / 8};
 }
 
 std::size_t allowed_rows(const Pool& pool, const RankRequest& request) {
@@ -66,12 +65,11 @@ std::uint8_t* copy_signs(const PoolColumns& c, std::size_t slot, std::uint8_t* o
   return out;
 }
 
-// Brings the slices [first, end of plane) and the factors of the listed rows together, one row after the other.
+// Brings the slices [first, end of plane) of the listed rows together, one row after the other.
 // The rows lie far apart: their lines are asked for some rows ahead.
 void gather_codes(const PoolColumns& c, std::span<const std::uint32_t> slots, std::size_t first, std::size_t plane,
-                  std::uint8_t* codes, std::span<kernels::PlaneFactors> factors) {
+                  std::uint8_t* codes) {
   constexpr std::size_t ahead = 24;
-  const kernels::PlaneFactors* from_factors = c.factors[plane].view().data();
   std::array<const std::uint8_t*, kernels::planes> from{};
   std::array<std::size_t, kernels::planes> bytes{};
   for (std::size_t p = 1; p <= plane; ++p) {
@@ -81,8 +79,6 @@ void gather_codes(const PoolColumns& c, std::span<const std::uint32_t> slots, st
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const std::size_t slot = slots[i];
     const std::size_t later = slots[std::min(i + ahead, slots.size() - 1)];
-    __builtin_prefetch(from_factors + later);
-    factors[i] = from_factors[slot];
     if (first == 0) codes = copy_signs(c, slot, codes);
     for (std::size_t p = 1; p <= plane; ++p) {
       if (from[p] == nullptr) continue;
@@ -93,16 +89,19 @@ void gather_codes(const PoolColumns& c, std::span<const std::uint32_t> slots, st
   }
 }
 
+// Gives the memory of a buffer back to the reservation.
+template <class T>
+void discard(Buffer<T>& buffer) {
+  Buffer<T>(buffer.get_allocator()).swap(buffer);
+}
+
 }  // namespace
 
 RankState::RankState(std::pmr::memory_resource* memory)
-    : frame(memory), dots(memory), open(memory), marked(memory), pilot(memory), pilot_rows(memory),
-      pilot_scores(memory), contenders(memory), slot(memory), dot(memory), base(memory), interval(memory),
-      codes{Buffer<std::uint8_t>(memory), Buffer<std::uint8_t>(memory),
-            Buffer<std::uint8_t>(memory), Buffer<std::uint8_t>(memory)},
-      factors{Buffer<kernels::PlaneFactors>(memory), Buffer<kernels::PlaneFactors>(memory),
-              Buffer<kernels::PlaneFactors>(memory), Buffer<kernels::PlaneFactors>(memory)},
-      rows(memory), row_scores(memory), scored(memory), highest_open(std::numeric_limits<double>::infinity()) {}
+    : frame(memory), open(memory), marked(memory), pilot(memory), pilot_rows(memory), pilot_scores(memory),
+      contenders(memory), slot(memory), dot(memory), interval(memory), dots(memory), codes(memory),
+      rows(memory), row_scores(memory), scored(memory),
+      highest_open(std::numeric_limits<double>::infinity()) {}
 
 RankTier::RankTier(const Pool& pool, RankOptions options) : pool_(pool), options_(options) {
   expects<ValueError>(options.first_level <= 2, "RankTier: first_level is ", options.first_level,
@@ -116,35 +115,37 @@ std::size_t RankTier::pilot_size(const Request& request) const {
 Bytes RankTier::common_bytes(const Request& request) const {
   const std::size_t pilot = pilot_size(request);
   const std::size_t k = std::min(request.k, pool_.size());
-  return frame_bytes(pool_) + bytes_of<std::int16_t>(pool_.columns().slots()) +
-         bytes_of<std::uint64_t>(2 * pool_.columns().blocks()) + bytes_of<kernels::Candidate>(pilot) +
-         bytes_of<float>(pilot * pool_.dims()) + bytes_of<double>(pilot) + bytes_of<Contender>(k + pilot);
+  return frame_bytes(pool_) + bytes_of<std::uint64_t>(2 * pool_.columns().blocks()) +
+         bytes_of<kernels::Candidate>(pilot) + bytes_of<float>(std::min(pilot, rescored_together) * pool_.dims()) + bytes_of<double>(pilot) +
+         bytes_of<Contender>(k + pilot);
+}
+
+// Bytes of what a level needs only until the next one.
+Bytes RankTier::turn_bytes(const Request& request, Level level, std::size_t open_rows, bool fresh) const {
+  if (level == 0) return bytes_of<std::int16_t>(pool_.columns().slots());
+  if (level < exact_level) return code_row_bytes(level, fresh, pool_.columns().coded_dims) * open_rows;
+  return (bytes_of<float>(pool_.dims()) + bytes_of<double>(1)) * open_rows +
+         bytes_of<kernels::Scored>(open_rows + std::min(request.k, pool_.size()));
 }
 
 Footprint RankTier::footprint(const Request& request, Level level) const {
   check_request(pool_, request);
   const std::size_t n = allowed_rows(pool_, request);
-  Bytes bytes = common_bytes(request);
-  for (std::size_t plane = 1; plane < kernels::planes && plane <= level; ++plane)
-    bytes += code_row_bytes(plane, false, pool_.columns().coded_dims) * n + (plane == 1 ? open_row_bytes * n : Bytes{});
-  if (level == exact_level)
-    bytes += bytes_of<float>(n * pool_.dims()) + bytes_of<double>(n) +
-             bytes_of<kernels::Scored>(n + std::min(request.k, pool_.size()));
-  return Footprint::host(bytes);
+  Bytes turns;
+  for (Level l = 0; l <= level; ++l) turns = std::max(turns, turn_bytes(request, l, n, true));
+  return Footprint::host(common_bytes(request) + turns + (level >= 1 ? open_row_bytes * n : Bytes{}));
 }
 
 Footprint RankTier::increment(const Request& request, const State& state, Level level) const {
   check_request(pool_, request);
   const bool fresh = !state.framed;
   const std::size_t n = fresh ? allowed_rows(pool_, request) : state.open_rows;
-  Bytes bytes = fresh ? common_bytes(request) : Bytes{};
-  if (level >= 1 && level < exact_level) {
-    bytes += code_row_bytes(level, fresh, pool_.columns().coded_dims) * n;
-    if (state.slot.capacity() == 0) bytes += open_row_bytes * n;
-  }
-  if (level == exact_level)
-    bytes += bytes_of<float>(n * pool_.dims()) + bytes_of<double>(n) +
-             bytes_of<kernels::Scored>(n + state.contenders.size());
+  const Bytes had = state.turn_bytes;
+  Bytes needed = std::max(had, turn_bytes(request, level, n, fresh));
+  if (fresh) needed = std::max(needed, turn_bytes(request, 0, n, fresh));  // plane 0 is screened in any case
+  Bytes bytes = needed - had;
+  if (fresh) bytes += common_bytes(request);
+  if (level >= 1 && level < exact_level && state.slot.capacity() == 0) bytes += open_row_bytes * n;
   return Footprint::host(bytes);
 }
 
@@ -154,13 +155,14 @@ void RankTier::prepare(const Request& request, State& state) const {
   const std::size_t pilot = pilot_size(request);
   make_frame(pool_, request.query, Delta{request.delta.value / static_cast<double>(levels())}, state.frame);
   state.dots.resize(c.slots());
+  state.turn_bytes = turn_bytes(request, 0, 0, true);
   state.open.assign(c.live.view().begin(), c.live.view().end());
   if (request.filter != nullptr)
     for (std::size_t b = 0; b < state.open.size(); ++b) state.open[b] &= request.filter->bits()[b];
   state.marked.resize(state.open.size());
   std::copy(state.open.begin(), state.open.end(), state.marked.begin());
   state.pilot.resize(pilot);
-  state.pilot_rows.resize(pilot * pool_.dims());
+  state.pilot_rows.resize(std::min(pilot, rescored_together) * pool_.dims());
   state.pilot_scores.resize(pilot);
   state.contenders.reserve(std::min(request.k, pool_.size()) + pilot);
   state.open_rows = allowed_rows(pool_, request);
@@ -186,47 +188,47 @@ void RankTier::materialise(const Request& request, State& state, Level level) co
     const BatchItem<RankTier> item{&request, &state};
     materialise_batch(std::span(&item, 1), 0);
   }
-  if (level >= 1 && level < exact_level) bring_in_codes(state, level, fresh);
-  if (level == exact_level) bring_in_rows(state);
+  if (level == 0) return;
+  state.turn_bytes = std::max(state.turn_bytes, turn_bytes(request, level, state.open_rows, fresh));
+  if (state.slot.capacity() == 0) list_open(state);
+  discard(state.dots);
+  discard(state.codes);
+  if (level < exact_level) bring_in_codes(state, level, fresh);
+  if (level == exact_level) bring_in_rows(request, state);
 }
 
-// Lists the open rows once, then adds the codes of one more plane to those that are left.
+// Lists the rows that the sign plane has left open.
+void RankTier::list_open(State& state) const {
+  const std::size_t n = state.open_rows;
+  state.slot.resize(n);
+  state.dot.resize(n);
+  state.interval.resize(n);
+  kernels::compact_marked({}, state.marked, state.slot);
+  for (std::size_t i = 0; i < n; ++i) {
+    state.dot[i] = state.dots[state.slot[i]];
+    state.interval[i] = {-infinity, infinity};
+  }
+}
+
+// Adds the codes of one more plane to the rows that are left.
 void RankTier::bring_in_codes(State& state, std::size_t plane, bool fresh) const {
   const PoolColumns& c = pool_.columns();
-  const std::size_t n = state.open_rows;
-  if (state.slot.capacity() == 0) {
-    state.slot.resize(n);
-    state.dot.resize(n);
-    state.base.resize(n);
-    state.interval.resize(n);
-    kernels::compact_marked({}, state.marked, state.slot);
-    const auto bias = c.bias.view();
-    for (std::size_t i = 0; i < n; ++i) {
-      const std::size_t slot = state.slot[i];
-      state.dot[i] = state.dots[slot];
-      state.base[i] = state.frame.block_offset[slot / kernels::block_rows] + (bias.empty() ? 0.0F : bias[slot]);
-      state.interval[i] = {-infinity, infinity};
-    }
-  }
   const std::size_t first = first_slice(plane, fresh);
   const std::size_t count = kernels::plane_end[plane] - first;
-  const std::size_t row_bytes = count * c.coded_dims / 8;
-  auto& codes = state.codes[plane];
-  codes.resize(n * row_bytes);
-  state.factors[plane].resize(n);
-  gather_codes(c, state.slot, first, plane, codes.data(), state.factors[plane]);
+  state.codes.resize(state.open_rows * count * c.coded_dims / 8);
+  gather_codes(c, state.slot, first, plane, state.codes.data());
   const bool finest = plane + 1 == kernels::planes;
   if (first == 0) std::fill(state.dot.begin(), state.dot.end(), 0);
-  kernels::refine_dots({}, codes, count, finest ? state.frame.fine_code : state.frame.coarse_code, state.dot);
+  kernels::refine_dots({}, state.codes, count, finest ? state.frame.fine_code : state.frame.coarse_code, state.dot);
 }
 
-void RankTier::bring_in_rows(State& state) const {
+void RankTier::bring_in_rows(const Request& request, State& state) const {
   const std::size_t n = state.open_rows;
   const std::size_t dims = pool_.dims();
   const auto rows = pool_.columns().rows.view();
   state.rows.resize(n * dims);
   state.row_scores.resize(n);
-  state.scored.reserve(n + state.contenders.size());
+  state.scored.reserve(n + std::min(request.k, pool_.size()));
   for (std::size_t i = 0; i < n; ++i) std::copy_n(&rows[state.slot[i] * dims], dims, &state.rows[i * dims]);
 }
 

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <iterator>
+
 #include <mpp/ranking/ranker.hpp>
 
 namespace mpp::ranking {
@@ -7,6 +10,9 @@ RankAccounts open_accounts(Ledger& ledger, std::string_view name) {
   const Account account = ledger.open(ledger.root(), name);
   return {ledger.open(account, "resident"), ledger.open(account, "backing"), ledger.open(account, "requests")};
 }
+
+// Requests that share one pass over the sign codes. More would save little, and what they hold leaves the caches.
+constexpr std::size_t batch_size = 8;
 
 void charge(Reservation& reservation, const Footprint& bytes) {
   if (const auto denial = reservation.try_grow(bytes)) throw OutOfMemory(*denial);
@@ -31,7 +37,13 @@ Outcome<Ranking> Ranker::serve(RankRequest request, QualityTarget target) const 
 
 std::vector<Outcome<Ranking>> Ranker::serve(std::vector<RankRequest> requests, QualityTarget target) const {
   for (RankRequest& request : requests) request.delta = target.delta;
-  return controller_.serve(std::span<const RankRequest>(requests), target);
+  std::vector<Outcome<Ranking>> outcomes;
+  outcomes.reserve(requests.size());
+  for (std::size_t first = 0; first < requests.size(); first += batch_size) {
+    const auto group = std::span<const RankRequest>(requests).subspan(first, std::min(batch_size, requests.size() - first));
+    std::ranges::move(controller_.serve(group, target), std::back_inserter(outcomes));
+  }
+  return outcomes;
 }
 
 Level pilot_first_level(const Pool& pool) {

@@ -2,7 +2,6 @@
 #include <memory_resource>
 #include <new>
 
-#include <mpp/core/memory/huge_pages.hpp>
 #include <mpp/core/memory/reservation.hpp>
 
 namespace mpp {
@@ -19,7 +18,7 @@ struct ReservationExceeded : std::bad_alloc {
 class ReservationResource final : public std::pmr::memory_resource {
  public:
   explicit ReservationResource(Reservation& reservation, MemorySpace space,
-                               std::pmr::memory_resource* upstream = huge_page_resource()) noexcept
+                               std::pmr::memory_resource* upstream = std::pmr::new_delete_resource()) noexcept
       : reservation_(reservation), space_(space), upstream_(upstream) {}
 
  private:

@@ -17,7 +17,7 @@ struct PoolOptions {
   Metric metric = Metric::inner_product;
   std::size_t cells = 1;   ///< centres that rows are coded around; 1 is the mean of the pool, more need FAISS
   std::uint64_t seed = 1;  ///< of the rotation and of the cells' training
-  float clip = 0.8F;       ///< range of the codes as a share of a row's largest coordinate, in (0, 1]
+  float clip = 0.7F;       ///< range of the codes as a share of a row's largest coordinate, in (0, 1]
   Progress progress = {};
 };
 
@@ -32,7 +32,8 @@ class Pool {
   /// @throws ShapeError, ValueError (naming the row), BackendUnavailable if options.cells > 1 without FAISS
   [[nodiscard]] static Pool build(std::span<const float> rows, std::size_t dims, const PoolOptions& options = {});
 
-  /// Reads a saved pool into memory. @throws FormatError for a file that is truncated, damaged or not a pool
+  /// Reads a saved pool into memory. @throws FormatError for a file that is truncated, damaged or not a pool;
+  /// std::filesystem::filesystem_error, with the path, for what the system refuses
   [[nodiscard]] static Pool load(const std::filesystem::path& file);
   /// Maps a saved pool read-only: the backing columns stay on disk until rows are looked at. Same errors as load.
   [[nodiscard]] static Pool map(const std::filesystem::path& file);

@@ -49,24 +49,25 @@ struct RankState {
   explicit RankState(std::pmr::memory_resource* memory);
 
   QueryFrame frame;
-  Buffer<std::int16_t> dots;         ///< [slots], plane 0
-  std::pmr::vector<std::uint64_t> open;        ///< [blocks], allowed rows that are not contenders
-  Buffer<std::uint64_t> marked;      ///< [blocks], open rows that reach the threshold
-  Buffer<kernels::Candidate> pilot;  ///< rows with the best midpoints
-  Buffer<float> pilot_rows;          ///< [pilot, dims]
-  Buffer<double> pilot_scores;       ///< [pilot]
-  std::pmr::vector<Contender> contenders;      ///< best first: the k best, and while merging the pilot
+  std::pmr::vector<std::uint64_t> open;    ///< [blocks], allowed rows that are not contenders
+  Buffer<std::uint64_t> marked;            ///< [blocks], open rows that reach the threshold
+  Buffer<kernels::Candidate> pilot;        ///< rows with the best midpoints
+  Buffer<float> pilot_rows;                ///< [a few, dims]: they are rescored some at a time
+  Buffer<double> pilot_scores;             ///< [pilot]
+  std::pmr::vector<Contender> contenders;  ///< best first: the k best, and while merging the pilot
 
-  // Rows that are still open, side by side.
+  // Rows that are still open, side by side, from level 1 on.
   Buffer<std::uint32_t> slot;
   Buffer<std::int32_t> dot;
-  Buffer<float> base;
   Buffer<kernels::ScoreInterval> interval;
-  Buffer<std::uint8_t> codes[kernels::planes];            ///< what each level brought in, held to the end
-  Buffer<kernels::PlaneFactors> factors[kernels::planes];
-  Buffer<float> rows;                ///< [open rows, dims], at the exact level
-  Buffer<double> row_scores;         ///< [open rows]
-  std::pmr::vector<kernels::Scored> scored;    ///< open rows and contenders
+
+  // What the current level needs and the next one replaces: they take turns in the same bytes of the reservation.
+  Buffer<std::int16_t> dots;                        ///< [slots], level 0
+  Buffer<std::uint8_t> codes;                       ///< [open rows][slices of the level][coded_dims / 8]
+  Buffer<float> rows;                               ///< [open rows, dims], at the exact level
+  Buffer<double> row_scores;                        ///< [open rows]
+  std::pmr::vector<kernels::Scored> scored;         ///< open rows and contenders
+  Bytes turn_bytes;                                 ///< most that they have taken so far
 
   std::size_t open_rows = 0;  ///< rows that the next level has to look at
   double highest_open;        ///< no row outside the answer scores above this
@@ -114,8 +115,10 @@ class RankTier {
   std::size_t pilot_size(const Request& request) const;
   Bytes common_bytes(const Request& request) const;
   void prepare(const Request& request, State& state) const;
+  Bytes turn_bytes(const Request& request, Level level, std::size_t open_rows, bool fresh) const;
+  void list_open(State& state) const;
   void bring_in_codes(State& state, std::size_t plane, bool fresh) const;
-  void bring_in_rows(State& state) const;
+  void bring_in_rows(const Request& request, State& state) const;
   void rank_signs(const Request& request, State& state) const;
   void rank_codes(const Request& request, State& state, std::size_t plane) const;
   void keep_open(const Request& request, State& state) const;
