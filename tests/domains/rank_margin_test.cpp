@@ -9,6 +9,7 @@
 
 #include "domains/interval_walk.hpp"
 #include "domains/ranking_scenes.hpp"
+#include "domains/tampered_pool.hpp"
 #include "reference/ranking_reference.hpp"
 
 namespace mpp::ranking {
@@ -144,6 +145,23 @@ TEST(RankMargin, DoesNotCallAnAnswerCompleteThatLacksRows) {
       EXPECT_TRUE(
           same(served.ranker.serve({.query = scene.query(q), .k = 301}).value(), plain.top(scene.query(q), 301)));
   }
+}
+
+TEST(RankMargin, DoesNotCallAnEmptyAnswerComplete) {
+  // In the pool's unit of 2^-140 the query is infinite and its integers cancel over the row: 0 times infinity.
+  const std::vector<float> row(8, 1e-40F), query{1e30F, -1e30F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F};
+  const Pool pool = unrotated_pool(row, 8, Metric::l2, 1.0F, -140);
+  const RankTier tier(pool);
+  const RankRequest request{.query = query, .k = 1};
+  RankState state(std::pmr::new_delete_resource());
+  tier.materialise(request, state, 0);
+  const Ranking signs = tier.execute(request, state, 0);
+  EXPECT_TRUE(signs.items.empty());  // or this test shows nothing
+  EXPECT_EQ(signs.certified_recall, 0.0);
+  EXPECT_GE(RankMargin(RankMetric::certified_recall).bound(request, state, signs, 0, {}).value(), 1.0);
+  EXPECT_EQ(RankMargin().bound(request, state, signs, 0, {}).value(), std::numeric_limits<double>::infinity());
+  for (const RankMetric metric : {RankMetric::score_regret, RankMetric::certified_recall})
+    EXPECT_EQ(Served(pool, {}, metric).ranker.serve(request).value().items.size(), 1U);
 }
 
 TEST(RankMargin, IsDeterministicWithoutDeltaAndSpendsNoMoreThanItGetsWithDelta) {
