@@ -44,7 +44,8 @@ TEST_F(Residual, RoundedDownIsCaught) {
   EXPECT_GT(intervals(down, on_the_grid).violations, 0U);
 }
 TEST_F(Residual, RoundedToNearestIsCaught) {
-  const Pool nearest = tampered(pool(), [&](PoolColumns& c) { c.residual.values()[0] = kernels::nearest_half(residual); });
+  const Pool nearest =
+      tampered(pool(), [&](PoolColumns& c) { c.residual.values()[0] = kernels::nearest_half(residual); });
   EXPECT_GT(intervals(nearest, on_the_grid).violations, 0U);
 }
 TEST_F(Residual, ForgottenClosesRowsOfTheAnswer) {
@@ -90,6 +91,11 @@ TEST_F(Aligned, ANormOfRowsThatIsUnderstatedIsCaught) {
   const Pool twin = tampered(pool(3.0F, 1.03F), [](PoolColumns& c) { c.largest_centered /= 1000; });
   EXPECT_GT(intervals(twin, ones).violations, 0U);
 }
+TEST_F(Aligned, ARowThatIsAddedRaisesTheNormOfRows) {
+  Pool both = pool(1e-3F, 1.03F);
+  both.add(std::vector<float>(dims, 3.0F));
+  EXPECT_EQ(intervals(both, ones).violations, 0U);
+}
 TEST_F(Aligned, AFrameWithoutSlackIsCaught) {
   const FrameBreakage none = [](QueryFrame& f) { f.coarse.slack = f.fine.slack = 0.0F; };
   EXPECT_GT(intervals(pool(3.0F, 1.03F), ones, none).violations, 0U);
@@ -101,10 +107,31 @@ TEST_F(Aligned, AFrameThatIgnoresTheQuerysRoundingIsCaught) {
 }
 TEST_F(Aligned, AFrameThatIgnoresTheRoundingOfTheScaleIsCaught) {
   std::vector<float> query(dims, 0.0F);
-  query[0] = query[4] = 125.0F;  // a group of its own each: on the grid
+  query[0] = query[4] = 125.0F;            // a group of its own each: on the grid
   const Pool row = pool(1.0F + 0x1p-12F);  // Half holds 1
   EXPECT_EQ(intervals(row, query).violations, 0U);
   EXPECT_GT(intervals(row, query, [](QueryFrame& f) { f.coarse.relative = 0.0F; }).violations, 0U);
+}
+TEST_F(Aligned, AScaleBelowTheNormalHalvesIsNotTrusted) {
+  std::vector<float> query(dims, 0.0F);
+  query[0] = query[4] = 125.0F;
+  const Pool row = pool(1.4F * 0x1p-24F);  // the nearest Half is 2^-24
+  EXPECT_EQ(intervals(row, query).violations, 0U);
+  const Pool twin = tampered(row, [](PoolColumns& c) {
+    c.scale.values()[0] = kernels::nearest_half(0x1p-24);
+    c.residual.values()[0] = {};
+  });
+  EXPECT_GT(intervals(twin, query).violations, 0U);
+}
+TEST_F(Aligned, TheRoundingOfDoubleSumsIsCoveredByTheSlack) {
+  // q . c is 1 or 2, depending on the order of summation.
+  const std::vector<float> row{1e30F, 1.0F, -1e30F, 1.0F, 0.0F, 0.0F, 0.0F, 0.0F};
+  const Pool one = Pool::build(row, dims);
+  EXPECT_EQ(intervals(one, ones).violations, 0U);
+  const FrameBreakage floats_only = [](QueryFrame& f) {
+    f.coarse.slack = f.fine.slack = 0x1p-20F * std::abs(f.block_offset[0]) + 0x1p-126F;
+  };
+  EXPECT_GT(intervals(one, ones, floats_only).violations, 0U);
 }
 TEST_F(Aligned, TheRoundingOfABiasIsCoveredByTheSlack) {
   const Pool row = pool(1.0F + 0x1p-13F, 1.0F, Metric::l2);  // its square does not fit a float

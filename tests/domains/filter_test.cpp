@@ -52,7 +52,8 @@ TEST(Filter, KeepsIntervalsAndClosedRowsSound) {
       for (std::size_t q = 0; q < scene.query_count(); ++q)
         for (const std::size_t k : {std::size_t{1}, std::size_t{10}, std::size_t{100}})
           for (const bool rescore : {true, false})
-            found += walk(pool, {.query = scene.query(q), .k = k, .filter = &filter}, {.pilot = 10, .rescore = rescore});
+            found +=
+                walk(pool, {.query = scene.query(q), .k = k, .filter = &filter}, {.pilot = 10, .rescore = rescore});
     }
   EXPECT_GT(found.checks, 100'000U);
   EXPECT_EQ(found.violations, 0U) << found.first;

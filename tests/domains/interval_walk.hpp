@@ -20,20 +20,21 @@ using ranking::Pool;
 /// Scores of a pool's live rows for one request, in the order every device shares and in long double.
 class ScoreOracle {
  public:
-  ScoreOracle(const Pool& pool, const ranking::RankRequest& request) : scores_(pool.columns().slots()), exact_(scores_.size()) {
+  ScoreOracle(const Pool& pool, const ranking::RankRequest& request)
+      : scores_(pool.columns().slots()), exact_(scores_.size()) {
     const auto& c = pool.columns();
     std::vector<kernels::Scored> all;
     for (std::size_t slot = 0; slot < c.slots(); ++slot) {
-      const std::uint64_t word = c.live[slot / 64] & (request.filter == nullptr ? ~0ULL : request.filter->bits()[slot / 64]);
+      const std::uint64_t word =
+          c.live[slot / 64] & (request.filter == nullptr ? ~0ULL : request.filter->bits()[slot / 64]);
       if ((word >> slot % 64 & 1) == 0) continue;
       const auto row = c.rows.view().subspan(slot * c.dims, c.dims);
       scores_[slot] = reference::ordered_score(row, request.query, c.metric);
       exact_[slot] = score(row, request.query, c.metric);
       all.push_back({scores_[slot], std::uint64_t{c.ids[slot]} << 32 | slot});
     }
-    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
-      return a.score != b.score ? a.score > b.score : a.id < b.id;
-    });
+    std::sort(all.begin(), all.end(),
+              [](const auto& a, const auto& b) { return a.score != b.score ? a.score > b.score : a.id < b.id; });
     for (std::size_t i = 0; i < all.size(); ++i) {
       allowed_.push_back(static_cast<std::uint32_t>(all[i].id));
       if (i < request.k) top_.insert(allowed_.back());
@@ -108,8 +109,8 @@ inline Walk walk(const Pool& pool, const ranking::RankRequest& request, ranking:
     for (const ranking::Contender& c : state.contenders) {
       answered[c.slot] = 1;
       const bool exact = c.lower == c.upper && c.lower == oracle.score(c.slot);
-      found.check(exact || oracle.inside(c.slot, c.lower, c.upper), "level ", level, ", contender in slot ", c.slot, ": ",
-                  oracle.score(c.slot), " outside ", c.lower, " ... ", c.upper);
+      found.check(exact || oracle.inside(c.slot, c.lower, c.upper), "level ", level, ", contender in slot ", c.slot,
+                  ": ", oracle.score(c.slot), " outside ", c.lower, " ... ", c.upper);
     }
     if (level == 0)
       for (std::size_t slot = 0; slot < open.size(); ++slot) open[slot] = state.marked[slot / 64] >> slot % 64 & 1;
@@ -128,7 +129,8 @@ inline Walk walk(const Pool& pool, const ranking::RankRequest& request, ranking:
         found.check(oracle.score(slot) < state.highest_open, "level ", level, ", slot ", slot, ": ", oracle.score(slot),
                     " is not below highest_open = ", state.highest_open);
       } else {
-        found.check(!oracle.in_top(slot), "level ", level, ", slot ", slot, " was closed and is among the ", request.k, " best");
+        found.check(!oracle.in_top(slot), "level ", level, ", slot ", slot, " was closed and is among the ", request.k,
+                    " best");
         found.lost += oracle.in_top(slot) ? 1 : 0;
       }
     }

@@ -120,7 +120,8 @@ TEST(Pool, CountsIdsUpAndDoesNotReuseThem) {
 TEST(Pool, NamesTheIdItCannotRemove) {
   Pool pool = Pool::build(rows_of(5, 3), 3);
   pool.remove(2);
-  for (const std::uint64_t id : {std::uint64_t{2}, std::uint64_t{5}, std::uint64_t{63}, std::uint64_t{1} << 32, ~std::uint64_t{0}})
+  for (const std::uint64_t id :
+       {std::uint64_t{2}, std::uint64_t{5}, std::uint64_t{63}, std::uint64_t{1} << 32, ~std::uint64_t{0}})
     EXPECT_NE(sentence<ValueError>([&] { pool.remove(id); }).find(std::to_string(id)), std::string::npos) << id;
   EXPECT_EQ(pool.size(), 4U);
 }
@@ -181,7 +182,9 @@ TEST(RankRequest, NamesWhatIsWrongWithIt) {
   bad[2] = nan;
   const auto said = [&]<class Error>(const RankRequest& request, Error*) {
     const std::string one = sentence<Error>([&] { (void)served.ranker.serve(request); });
-    const std::string batch = sentence<Error>([&] { (void)served.ranker.serve({RankRequest{.query = good}, request}); });
+    const std::string batch = sentence<Error>([&] {
+      (void)served.ranker.serve({RankRequest{.query = good}, request});
+    });
     EXPECT_EQ(one, batch);
     EXPECT_TRUE(served.ranker.accounts().requests.committed().empty());
     return one;
@@ -193,7 +196,8 @@ TEST(RankRequest, NamesWhatIsWrongWithIt) {
   EXPECT_NE(said({.query = zero}, value).find("length 0"), std::string::npos);
   EXPECT_NE(said({.query = longer}, shape).find("5 values"), std::string::npos);
   EXPECT_NE(said({}, shape).find("0 values"), std::string::npos);
-  for (const Level first : {Level{3}, Level{4}, ~Level{0}}) EXPECT_THROW(RankTier(pool, {.first_level = first}), ValueError);
+  for (const Level first : {Level{3}, Level{4}, ~Level{0}})
+    EXPECT_THROW(RankTier(pool, {.first_level = first}), ValueError);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "domains/interval_walk.hpp"
 #include "domains/ranking_scenes.hpp"
+#include "domains/tampered_pool.hpp"
 #include "reference/ranking_reference.hpp"
 
 namespace mpp::ranking {
@@ -30,7 +31,8 @@ Realised realised(const PlainPool& plain, std::span<const float> query, const Ra
   std::ranges::sort(held, kernels::ranks_before);
   Realised out;
   std::size_t hits = 0;
-  for (const kernels::Scored& item : held) hits += std::ranges::binary_search(truth, item, kernels::ranks_before) ? 1 : 0;
+  for (const kernels::Scored& item : held)
+    hits += std::ranges::binary_search(truth, item, kernels::ranks_before) ? 1 : 0;
   if (!truth.empty()) out.recall = static_cast<double>(hits) / static_cast<double>(truth.size());
   if (held.size() < truth.size()) out.regret = std::numeric_limits<double>::infinity();
   for (std::size_t j = 0; j < std::min(held.size(), truth.size()); ++j)
@@ -57,12 +59,14 @@ Walk promises(const Scene& scene, Metric metric, std::size_t k, RankOptions opti
       const double regret = RankMargin().bound(request, state, answer, level, {}).value();
       const double missing = RankMargin(RankMetric::certified_recall).bound(request, state, answer, level, {}).value();
       const Realised is = realised(plain, request.query, answer, truth);
-      const std::string where = text(scene.name, ", ", metric_name(metric), ", dims ", scene.dims, ", k ", k, ", query ", q,
-                                     ", level ", level, ", rescore ", options.rescore, ": ");
+      const std::string where = text(scene.name, ", ", metric_name(metric), ", dims ", scene.dims, ", k ", k,
+                                     ", query ", q, ", level ", level, ", rescore ", options.rescore, ": ");
       found.check(is.regret <= regret, where, "regret ", is.regret, " above its bound ", regret);
-      found.check(answer.certified_recall <= is.recall, where, "recall ", is.recall, " below ", answer.certified_recall);
+      found.check(answer.certified_recall <= is.recall, where, "recall ", is.recall, " below ",
+                  answer.certified_recall);
       found.check(1.0 - is.recall <= missing, where, "missing ", 1.0 - is.recall, " above its bound ", missing);
-      if (options.rescore) found.check(regret <= last, where, "bound ", regret, " above that of the level before, ", last);
+      if (options.rescore)
+        found.check(regret <= last, where, "bound ", regret, " above that of the level before, ", last);
       last = regret;
     }
   }
@@ -138,8 +142,26 @@ TEST(RankMargin, DoesNotCallAnAnswerCompleteThatLacksRows) {
   for (const RankMetric metric : {RankMetric::score_regret, RankMetric::certified_recall}) {
     const Served served(pool, {}, metric);
     for (std::size_t q = 0; q < scene.query_count(); ++q)
-      EXPECT_TRUE(same(served.ranker.serve({.query = scene.query(q), .k = 301}).value(), plain.top(scene.query(q), 301)));
+      EXPECT_TRUE(
+          same(served.ranker.serve({.query = scene.query(q), .k = 301}).value(), plain.top(scene.query(q), 301)));
   }
+}
+
+TEST(RankMargin, DoesNotCallAnEmptyAnswerComplete) {
+  // In the pool's unit of 2^-140 the query is infinite and its integers cancel over the row: 0 times infinity.
+  const std::vector<float> row(8, 1e-40F), query{1e30F, -1e30F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F};
+  const Pool pool = unrotated_pool(row, 8, Metric::l2, 1.0F, -140);
+  const RankTier tier(pool);
+  const RankRequest request{.query = query, .k = 1};
+  RankState state(std::pmr::new_delete_resource());
+  tier.materialise(request, state, 0);
+  const Ranking signs = tier.execute(request, state, 0);
+  EXPECT_TRUE(signs.items.empty());  // or this test shows nothing
+  EXPECT_EQ(signs.certified_recall, 0.0);
+  EXPECT_GE(RankMargin(RankMetric::certified_recall).bound(request, state, signs, 0, {}).value(), 1.0);
+  EXPECT_EQ(RankMargin().bound(request, state, signs, 0, {}).value(), std::numeric_limits<double>::infinity());
+  for (const RankMetric metric : {RankMetric::score_regret, RankMetric::certified_recall})
+    EXPECT_EQ(Served(pool, {}, metric).ranker.serve(request).value().items.size(), 1U);
 }
 
 TEST(RankMargin, IsDeterministicWithoutDeltaAndSpendsNoMoreThanItGetsWithDelta) {

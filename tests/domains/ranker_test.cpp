@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "domains/ranking_scenes.hpp"
+#include "domains/tampered_pool.hpp"
 #include "reference/ranking_reference.hpp"
 
 namespace mpp::ranking {
@@ -38,9 +39,10 @@ void check_scene(const Scene& scene, Metric metric, std::span<const std::size_t>
     const auto truth = plain.top(scene.query(q), scene.size());
     for (const std::size_t k : ks) {
       const auto outcome = served.ranker.serve({.query = scene.query(q), .k = k}, {.delta = delta});
-      const auto top = std::vector(truth.begin(), truth.begin() + static_cast<std::ptrdiff_t>(std::min(k, truth.size())));
-      found.check(text(scene.name, ", ", metric_name(metric), ", dims ", scene.dims, ", rows ", scene.size(), ", query ",
-                       q, ", k ", k, ", level ", outcome.level),
+      const auto top =
+          std::vector(truth.begin(), truth.begin() + static_cast<std::ptrdiff_t>(std::min(k, truth.size())));
+      found.check(text(scene.name, ", ", metric_name(metric), ", dims ", scene.dims, ", rows ", scene.size(),
+                       ", query ", q, ", k ", k, ", level ", outcome.level),
                   outcome, top, !options.rescore && outcome.level < kernels::planes);
     }
   }
@@ -105,7 +107,8 @@ TEST(Ranker, EqualsBruteForceAfterRowsWereRemovedAndAdded) {
     Pool pool = Pool::build(kept, 40, {.metric = metric});
     PlainPool plain(kept, 40, metric);
     std::uint64_t next = 700, round = 0;
-    for (const std::size_t count : {std::size_t{1}, std::size_t{0}, std::size_t{62}, std::size_t{1}, std::size_t{1}, std::size_t{235}}) {
+    for (const std::size_t count :
+         {std::size_t{1}, std::size_t{0}, std::size_t{62}, std::size_t{1}, std::size_t{1}, std::size_t{235}}) {
       const auto rows = std::span(scene.rows).subspan(next * 40, count * 40);
       EXPECT_EQ(pool.add(rows), next);
       plain.add(rows);
@@ -118,11 +121,37 @@ TEST(Ranker, EqualsBruteForceAfterRowsWereRemovedAndAdded) {
       const Served served(pool);
       for (std::size_t q = 0; q < 4; ++q)
         for (const std::size_t k : {std::size_t{1}, std::size_t{10}, pool.size(), pool.size() + 5})
-          EXPECT_TRUE(same(served.ranker.serve({.query = scene.query(q), .k = k}).value(), plain.top(scene.query(q), k)))
+          EXPECT_TRUE(
+              same(served.ranker.serve({.query = scene.query(q), .k = k}).value(), plain.top(scene.query(q), k)))
               << metric_name(metric) << ", rows " << pool.size() << ", k " << k;
     }
     EXPECT_EQ(pool.size(), plain.size());
   }
+}
+
+TEST(Ranker, DecidesTiesByIdWhereverRowsLie) {
+  // Cells and rows that came later put ids into any order of slots: here it is turned round.
+  constexpr std::size_t n = 200;
+  const auto turned = [](const Scene& scene) {
+    return changed(scene, scene.name + ", turned",
+                   [&](std::size_t i, auto row) { std::ranges::copy(scene.row(scene.size() - 1 - i), row.begin()); });
+  };
+  for (const Metric metric : metrics)
+    for (const Scene& scene : hard_scenes(n, 12, metric)) {
+      const Pool pool = tampered(build(scene, metric), [](PoolColumns& c) {
+        for (std::size_t i = 0; i < n; ++i) c.ids.values()[i] = static_cast<std::uint32_t>(n - 1 - i);
+      });
+      const PlainPool plain(turned(scene).rows, 12, metric);
+      for (const RankOptions options :
+           {RankOptions{.pilot = 3}, RankOptions{.pilot = 100}, RankOptions{.first_level = 2}}) {
+        const Served served(pool, options);
+        for (std::size_t q = 0; q < scene.query_count(); ++q)
+          for (const std::size_t k : {std::size_t{1}, std::size_t{5}, std::size_t{50}})
+            EXPECT_TRUE(
+                same(served.ranker.serve({.query = scene.query(q), .k = k}).value(), plain.top(scene.query(q), k)))
+                << scene.name << ", " << metric_name(metric) << ", query " << q << ", k " << k;
+      }
+    }
 }
 
 TEST(Ranker, ServesABatchAsOneByOne) {
@@ -133,7 +162,8 @@ TEST(Ranker, ServesABatchAsOneByOne) {
       for (const QualityTarget target : {QualityTarget{}, QualityTarget{.epsilon = {0.3}, .delta = {1e-6}}}) {
         const Served served(pool, options);
         std::vector<RankRequest> requests;
-        for (std::size_t q = 0; q < scene.query_count(); ++q) requests.push_back({.query = scene.query(q), .k = 1 + 7 * q});
+        for (std::size_t q = 0; q < scene.query_count(); ++q)
+          requests.push_back({.query = scene.query(q), .k = 1 + 7 * q});
         const auto together = served.ranker.serve(requests, target);
         for (std::size_t q = 0; q < requests.size(); ++q) {
           const auto alone = served.ranker.serve(requests[q], target);

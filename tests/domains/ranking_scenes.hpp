@@ -63,23 +63,30 @@ inline std::vector<Scene> hard_scenes(std::size_t n, std::size_t dims, Metric me
       changed(plain, "all equal", [&](std::size_t, auto row) { std::ranges::copy(plain.row(0), row.begin()); }),
       changed(plain, "huge", [](std::size_t, auto row) { scale(row, 1e30); }),
       changed(plain, "denormal", [](std::size_t, auto row) { scale(row, 1e-40); }),
-      changed(plain, "sixty orders of magnitude", [&](std::size_t i, auto row) {
-        scale(row, std::pow(10.0, -30.0 + 60.0 * static_cast<double>(i) / static_cast<double>(n)));
-      }),
-      changed(plain, "one ulp apart", [&](std::size_t i, auto row) {
-        std::ranges::copy(plain.row(0), row.begin());
-        float& x = row[i % dims];
-        for (std::size_t step = 0; step < i / dims; ++step) x = std::nextafter(x, 100.0F);
-      }),
-      changed(plain, "on the mean", [&](std::size_t i, auto row) {  // c + x, c - x, c, and the mean is c
-        for (std::size_t j = 0; j < dims; ++j)
-          row[j] = 8.0F + (i % 3 == 2 ? 0.0F : i % 3 == 0 ? 1.0F : -1.0F) * static_cast<float>((i / 3 * 5 + j) % 4);
-      }),
-      changed(plain, "one-hot", [&](std::size_t i, auto row) {
-        std::ranges::fill(row, 0.0F);
-        row[i % dims] = static_cast<float>(1 + i / dims);
-      }),
-      changed(plain, "far from the origin", [](std::size_t, auto row) { for (float& x : row) x += 1e4F; })};
+      changed(plain, "sixty orders of magnitude",
+              [&](std::size_t i, auto row) {
+                scale(row, std::pow(10.0, -30.0 + 60.0 * static_cast<double>(i) / static_cast<double>(n)));
+              }),
+      changed(plain, "one ulp apart",
+              [&](std::size_t i, auto row) {
+                std::ranges::copy(plain.row(0), row.begin());
+                float& x = row[i % dims];
+                for (std::size_t step = 0; step < i / dims; ++step) x = std::nextafter(x, 100.0F);
+              }),
+      changed(
+          plain, "on the mean",
+          [&](std::size_t i, auto row) {  // c + x, c - x, c, and the mean is c
+            for (std::size_t j = 0; j < dims; ++j)
+              row[j] = 8.0F + (i % 3 == 2 ? 0.0F : i % 3 == 0 ? 1.0F : -1.0F) * static_cast<float>((i / 3 * 5 + j) % 4);
+          }),
+      changed(plain, "one-hot",
+              [&](std::size_t i, auto row) {
+                std::ranges::fill(row, 0.0F);
+                row[i % dims] = static_cast<float>(1 + i / dims);
+              }),
+      changed(plain, "far from the origin", [](std::size_t, auto row) {
+        for (float& x : row) x += 1e4F;
+      })};
   if (metric != Metric::cosine)
     scenes.push_back(changed(plain, "every third row zero", [](std::size_t i, auto row) {
       if (i % 3 == 0) std::ranges::fill(row, 0.0F);
@@ -120,9 +127,10 @@ inline bool same_set(const ranking::Ranking& answer, std::vector<kernels::Scored
 
 /// An answer whose rows, scores, order and intervals are exactly those of brute force.
 inline bool same(const ranking::Ranking& answer, const std::vector<kernels::Scored>& truth) {
-  return std::equal(answer.items.begin(), answer.items.end(), truth.begin(), truth.end(), [](const auto& a, const auto& b) {
-    return a.id == b.id && a.score == b.score && a.lower == b.score && a.upper == b.score;
-  });
+  return std::equal(answer.items.begin(), answer.items.end(), truth.begin(), truth.end(),
+                    [](const auto& a, const auto& b) {
+                      return a.id == b.id && a.score == b.score && a.lower == b.score && a.upper == b.score;
+                    });
 }
 
 }  // namespace mpp::test

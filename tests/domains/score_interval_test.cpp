@@ -25,7 +25,8 @@ Walk closing(const Pool& pool, const Scene& scene) {
     for (const std::size_t k : {std::size_t{1}, std::size_t{10}})
       for (const Level first : {Level{0}, Level{1}, Level{2}})
         for (const bool rescore : {true, false})
-          found += walk(pool, {.query = scene.query(q), .k = k}, {.pilot = 12, .rescore = rescore, .first_level = first});
+          found +=
+              walk(pool, {.query = scene.query(q), .k = k}, {.pilot = 12, .rescore = rescore, .first_level = first});
   return found;
 }
 

@@ -18,10 +18,11 @@ ranking::Pool tampered(const ranking::Pool& pool, const Change& change) {
 /// A pool coded around the origin with the identity times `stretch` for its rotation, so that a test can place rows and
 /// queries on the grids of their codes. The rows come in by add(), after the rotation has been put in.
 inline ranking::Pool unrotated_pool(std::span<const float> rows, std::size_t dims, ranking::Metric metric,
-                                    float stretch = 1.0F) {
+                                    float stretch = 1.0F, std::int32_t unit_exponent = 0) {
   ranking::PoolOptions options;
   options.metric = metric;
   ranking::Pool pool = tampered(ranking::Pool::build({}, dims, options), [&](ranking::PoolColumns& c) {
+    c.unit_exponent = unit_exponent;
     auto& rotation = c.rotation.values();
     for (std::size_t i = 0; i < rotation.size(); ++i) rotation[i] = i % (c.coded_dims + 1) == 0 ? stretch : 0.0F;
     const double square = static_cast<double>(stretch) * stretch;

@@ -25,13 +25,14 @@ class PlainPool {
     return ordered_score(std::span(rows_).subspan(id * dims_, dims_), query, metric_);
   }
   /// The k best rows, or those of `allowed`, best first.
-  std::vector<Scored> top(std::span<const float> query, std::size_t k, const std::set<std::uint64_t>* allowed = nullptr) const {
+  std::vector<Scored> top(std::span<const float> query, std::size_t k,
+                          const std::set<std::uint64_t>* allowed = nullptr) const {
     std::vector<Scored> all;
     for (std::uint64_t id = 0; id < rows_.size() / dims_; ++id)
-      if (!removed_.contains(id) && (allowed == nullptr || allowed->contains(id))) all.push_back({score(id, query), id});
-    std::sort(all.begin(), all.end(), [](const Scored& a, const Scored& b) {
-      return a.score != b.score ? a.score > b.score : a.id < b.id;
-    });
+      if (!removed_.contains(id) && (allowed == nullptr || allowed->contains(id)))
+        all.push_back({score(id, query), id});
+    std::sort(all.begin(), all.end(),
+              [](const Scored& a, const Scored& b) { return a.score != b.score ? a.score > b.score : a.id < b.id; });
     all.resize(std::min(k, all.size()));
     return all;
   }

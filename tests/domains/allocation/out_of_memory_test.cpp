@@ -85,7 +85,8 @@ TEST(OutOfMemoryPool, AddsAllRowsOrNone) {
     const std::size_t blocks = size == 200 ? 4 : before.columns().blocks();
     const Pool copy(pool->columns());  // its columns fit together
     const reference::PlainPool plain(std::span(scene.rows).first(size * 16), 16, Metric::inner_product);
-    const bool exact = same(Served(copy).ranker.serve({.query = scene.query(0)}).value(), plain.top(scene.query(0), 10));
+    const bool exact =
+        same(Served(copy).ranker.serve({.query = scene.query(0)}).value(), plain.top(scene.query(0), 10));
     if (size == 90) pool.emplace(before);  // without the room that the failed attempt has made
     return (size == 90 || size == 200) && copy.columns().blocks() == blocks && exact;
   };
