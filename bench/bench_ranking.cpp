@@ -55,7 +55,8 @@ class RankingBench {
       levels[outcome.level] += 1.0 / static_cast<double>(requests.size());
     }
     report_.spread("ranking.ms_b1." + c.name, ms);
-    for (const auto& [level, share] : levels) report_.set("ranking.released_at." + std::to_string(level) + "." + c.name, share);
+    for (const auto& [level, share] : levels)
+      report_.set("ranking.released_at." + std::to_string(level) + "." + c.name, share);
     Stopwatch watch;
     const auto outcomes = ranker.serve(requests, exact);
     report_.set("ranking.ms_batch." + c.name, watch.seconds() * 1e3 / static_cast<double>(outcomes.size()));
@@ -101,7 +102,8 @@ class RankingBench {
     for (std::size_t q = 0; q < std::min(c.checked, requests.size()); ++q) {
       const auto scores = bench::exact_scores(pool, requests[q].query);
       const auto truth = bench::exact_top(pool, scores, k);
-      mismatches_ += bench::same(ranker.serve(requests[q], {.epsilon = {0.0}, .delta = c.delta}).value(), truth) ? 0 : 1;
+      mismatches_ +=
+          bench::same(ranker.serve(requests[q], {.epsilon = {0.0}, .delta = c.delta}).value(), truth) ? 0 : 1;
       ++answers_;
       const auto found = oracle.check(requests[q].query, look, scores);
       intervals_.intervals += found.intervals;
@@ -135,17 +137,23 @@ void run_all(bench::Report& report) {
   const std::size_t checked = quick ? 2 : 20;
   double worst = 0.0;
   for (const Family family : {Family::clustered, Family::power_law})
-    worst = std::max(worst, bench.run({std::string(name(family)) + ".d128",
-                                       make_synthetic(family, 1'000'000, queries, 128, seed), {}, checked}));
+    worst = std::max(
+        worst,
+        bench.run(
+            {std::string(name(family)) + ".d128", make_synthetic(family, 1'000'000, queries, 128, seed), {}, checked}));
   report.set("ranking.bytes_fraction.d128", worst);
   worst = 0.0;
   for (const Family family : {Family::clustered, Family::power_law})
     worst = std::max(worst, bench.run({std::string(name(family)) + ".d384",
                                        make_synthetic(family, quick ? 250'000 : 1'000'000, queries, 384, seed),
-                                       {1e-6}, checked}));
+                                       {1e-6},
+                                       checked}));
   report.set("ranking.bytes_fraction.d384", worst);
   for (const std::size_t dims : {std::size_t{64}, std::size_t{128}})
-    bench.run({"gaussian.d" + std::to_string(dims), make_synthetic(Family::gaussian, quick ? 50'000 : 200'000, quick ? 8 : 32, dims, seed), {}, checked});
+    bench.run({"gaussian.d" + std::to_string(dims),
+               make_synthetic(Family::gaussian, quick ? 50'000 : 200'000, quick ? 8 : 32, dims, seed),
+               {},
+               checked});
   for (const Family family : {Family::clustered, Family::power_law})
     bench.run({std::string(name(family)) + ".d64", make_synthetic(family, 100'000, queries, 64, seed), {}, checked});
   bench.certified_recall("d128", make_synthetic(Family::clustered, 100'000, queries, 128, seed));
@@ -171,8 +179,10 @@ int main(int argc, char** argv) try {
   std::size_t dims = 128;
   std::size_t wanted = k;
   double delta = 0.0;
-  report.app().add_option("--export", export_folder, "Write rows.npy and queries.npy of --family to this folder and end");
-  report.app().add_option("--serve", serve_folder, "Build a pool over this folder and answer 'run BATCH' lines on stdin");
+  report.app().add_option("--export", export_folder,
+                          "Write rows.npy and queries.npy of --family to this folder and end");
+  report.app().add_option("--serve", serve_folder,
+                          "Build a pool over this folder and answer 'run BATCH' lines on stdin");
   report.app().add_option("--family", family, "clustered, power_law or gaussian (with --export)");
   report.app().add_option("--rows", rows, "Rows to export");
   report.app().add_option("--queries", queries, "Queries to export");

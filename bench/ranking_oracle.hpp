@@ -33,10 +33,9 @@ inline std::vector<kernels::Scored> exact_top(const ranking::Pool& pool, std::sp
 
 /// Whether an answer is exactly the true one: same ids, same scores, same order.
 inline bool same(const ranking::Ranking& answer, std::span<const kernels::Scored> truth) {
-  return std::equal(answer.items.begin(), answer.items.end(), truth.begin(), truth.end(),
-                    [](const ranking::RankedItem& a, const kernels::Scored& b) {
-                      return a.id == b.id && a.score == b.score;
-                    });
+  return std::equal(
+      answer.items.begin(), answer.items.end(), truth.begin(), truth.end(),
+      [](const ranking::RankedItem& a, const kernels::Scored& b) { return a.id == b.id && a.score == b.score; });
 }
 
 struct IntervalCheck {
@@ -81,8 +80,8 @@ class IntervalOracle {
   std::vector<std::int32_t> dots_after(std::size_t plane, std::span<const std::int16_t> code) const {
     std::vector<std::int32_t> dots(columns_.slots(), 0);
     for (std::size_t p = 0; p <= plane; ++p)
-      kernels::refine_dots({}, p == 0 ? std::span(sign_rows_) : columns_.codes[p].view(), kernels::plane_slices[p], code,
-                           dots);
+      kernels::refine_dots({}, p == 0 ? std::span(sign_rows_) : columns_.codes[p].view(), kernels::plane_slices[p],
+                           code, dots);
     return dots;
   }
 

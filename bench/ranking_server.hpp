@@ -62,7 +62,8 @@ inline int serve_ranking(const std::filesystem::path& folder, std::size_t k, dou
     const double mean_bytes = request_bytes / static_cast<double>(queries.rows) + resident;
     std::cout << nlohmann::json{{"us_per_query", us_per_query},
                                 {"ids", ids},
-                                {"bytes_fraction", mean_bytes / static_cast<double>(rows.values.size() * sizeof(float))},
+                                {"bytes_fraction",
+                                 mean_bytes / static_cast<double>(rows.values.size() * sizeof(float))},
                                 {"bound_max", bound},
                                 {"certified", certified}}
                      .dump()

@@ -14,7 +14,8 @@ std::vector<Device> built_devices() {
 
 bool available(Device device) noexcept {
   try {
-    return dispatch(Context{.device = device}, [] { return cpu::available(); }, [] { return cuda::available(); });
+    return dispatch(
+        Context{.device = device}, [] { return cpu::available(); }, [] { return cuda::available(); });
   } catch (const BackendUnavailable&) {
     return false;
   }

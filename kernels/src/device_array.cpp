@@ -19,9 +19,7 @@ void expects_size(const char* op, std::size_t device_bytes, std::size_t host_byt
 DeviceBytes::DeviceBytes(const Context& context, std::size_t bytes) : context_(context), bytes_(bytes) {
   data_ = dispatch(
       context,
-      [&]() -> void* {
-        return bytes == 0 ? nullptr : std::memset(::operator new(bytes, host_alignment), 0, bytes);
-      },
+      [&]() -> void* { return bytes == 0 ? nullptr : std::memset(::operator new(bytes, host_alignment), 0, bytes); },
       [&] { return cuda::allocate(context, bytes); });
 }
 

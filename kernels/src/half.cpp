@@ -8,8 +8,8 @@ namespace mpp::kernels {
 namespace {
 
 constexpr double largest_half = 65504.0;
-constexpr int half_precision = 11;       // bits, the leading one included
-constexpr int half_least_exponent = -24; // of the smallest subnormal
+constexpr int half_precision = 11;        // bits, the leading one included
+constexpr int half_least_exponent = -24;  // of the smallest subnormal
 
 // `value` rounded to a multiple of the spacing of Half at its magnitude. Scaling by powers of two is exact.
 template <class Round>

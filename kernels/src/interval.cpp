@@ -49,8 +49,9 @@ void tighten_intervals(const Context& context, std::span<const std::int32_t> dot
                        std::span<const PlaneFactors> factors, std::span<const float> base, const ScoreFrame& frame,
                        std::span<ScoreInterval> intervals) {
   const std::size_t n = dots.size();
-  expects<ShapeError>(factors.size() == n && base.size() == n && intervals.size() == n, "tighten_intervals: factors has ",
-                      factors.size(), ", base ", base.size(), ", intervals ", intervals.size(), " rows, expected ", n);
+  expects<ShapeError>(factors.size() == n && base.size() == n && intervals.size() == n,
+                      "tighten_intervals: factors has ", factors.size(), ", base ", base.size(), ", intervals ",
+                      intervals.size(), " rows, expected ", n);
   dispatch(
       context, [&] { cpu::tighten_intervals(context, dots, factors, base, frame, intervals); },
       [&] { cuda::tighten_intervals(context, dots, factors, base, frame, intervals); });

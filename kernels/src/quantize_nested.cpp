@@ -44,8 +44,8 @@ void dequantize(const Context& context, std::span<const std::span<const std::uin
   expects<ShapeError>(out.size() == factors.size() * dims, "dequantize: out has ", out.size(), " values, expected ",
                       factors.size() * dims);
   for (std::size_t p = 0; p <= plane; ++p)
-    expects<ShapeError>(codes[p].size() == factors.size() * plane_row_bytes(p, dims), "dequantize: codes[", p,
-                        "] has ", codes[p].size(), " bytes, expected ", factors.size() * plane_row_bytes(p, dims));
+    expects<ShapeError>(codes[p].size() == factors.size() * plane_row_bytes(p, dims), "dequantize: codes[", p, "] has ",
+                        codes[p].size(), " bytes, expected ", factors.size() * plane_row_bytes(p, dims));
   dispatch(
       context, [&] { cpu::dequantize(context, codes, factors, plane, dims, unit_exponent, out); },
       [&] { cuda::dequantize(context, codes, factors, plane, dims, unit_exponent, out); });

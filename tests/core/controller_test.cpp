@@ -12,9 +12,7 @@ namespace {
 
 using namespace mpp::test;
 
-Footprint host(std::uint64_t count) {
-  return Footprint::host({count});
-}
+Footprint host(std::uint64_t count) { return Footprint::host({count}); }
 
 class RecordingSink final : public TraceSink {
  public:
@@ -158,9 +156,7 @@ bool a_batch_equals_one_by_one(const BatchLadder& tier, std::uint64_t cap) {
   return true;
 }
 
-TEST(Controller, ABatchEqualsServingOneByOne) {
-  EXPECT_TRUE(a_batch_equals_one_by_one({}, 100'000));
-}
+TEST(Controller, ABatchEqualsServingOneByOne) { EXPECT_TRUE(a_batch_equals_one_by_one({}, 100'000)); }
 TEST(Controller, ABatchEqualsServingOneByOneUnderEveryCap) {
   // From no room at all, past the cap at which some requests are denied even alone (450), to room for everybody.
   for (std::uint64_t cap = 0; cap <= 2800; cap += 25) EXPECT_TRUE(a_batch_equals_one_by_one({}, cap)) << cap;

@@ -16,9 +16,7 @@ namespace {
 
 using namespace mpp::test;
 
-Footprint host(std::uint64_t count) {
-  return Footprint::host({count});
-}
+Footprint host(std::uint64_t count) { return Footprint::host({count}); }
 
 class SessionMemory : public testing::Test {
  protected:

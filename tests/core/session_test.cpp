@@ -17,12 +17,8 @@ using namespace mpp::test;
 constexpr double inf = std::numeric_limits<double>::infinity();
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-Footprint host(std::uint64_t count) {
-  return Footprint::host({count});
-}
-ErrorBound everywhere(Level, Delta share) {
-  return ErrorBound::randomized(1.0, share);
-}
+Footprint host(std::uint64_t count) { return Footprint::host({count}); }
+ErrorBound everywhere(Level, Delta share) { return ErrorBound::randomized(1.0, share); }
 
 // ---- what certifies: each check takes the loop it looks at, so that plain_loop.hpp can show that it bites ----
 

@@ -66,9 +66,7 @@ std::string error_of(const std::string& input) {
   return "no error";
 }
 
-TEST(TraceLine, IsTheDocumentedOne) {
-  EXPECT_EQ(to_line(example()), example_line);
-}
+TEST(TraceLine, IsTheDocumentedOne) { EXPECT_EQ(to_line(example()), example_line); }
 
 TEST(TraceLine, EveryFieldSurvivesAtItsExtremes) {
   const double tiny = std::numeric_limits<double>::denorm_min(), huge = std::numeric_limits<double>::max();

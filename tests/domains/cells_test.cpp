@@ -67,7 +67,7 @@ double distance(const float* a, const float* b, std::size_t dims) {
 TEST_F(KmeansCells, AssignEveryRowToItsNearestCentre) {
   constexpr std::size_t dims = 5;
   const std::vector<float> rows = random_rows(3000, dims, 1);
-  const Cells cells = kmeans_cells(rows, dims, 7, 42);  // 3000 >= 7 * 256: trained on a sample
+  const Cells cells = kmeans_cells(rows, dims, 7, 42);  // 3000 >= 7 * 64: trained on a sample
   ASSERT_EQ(cells.centers.size(), 7 * dims);
   ASSERT_EQ(cells.assignment.size(), 3000U);
   for (std::size_t i = 0; i < 3000; ++i) {

@@ -26,8 +26,8 @@ FileBytes read_bytes(const fs::path& path) {
 }
 
 void write_bytes(const fs::path& path, const FileBytes& bytes) {
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()),
-                                              static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
 void expect_equal(const PoolColumns& a, const PoolColumns& b) {
@@ -217,7 +217,7 @@ TEST_F(PoolFile, AChangedByteWithRepairedChecksumsIsNotFound) {
 }
 
 struct Hostile {
-  const char* what;   // must be in the sentence
+  const char* what;  // must be in the sentence
   void (*change)(FileBytes&);
 };
 

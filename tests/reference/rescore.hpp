@@ -19,12 +19,15 @@ inline double ordered_score(std::span<const float> row, std::span<const float> q
   };
   const double dot = sum([&](std::size_t j) { return double{row[j]} * double{query[j]}; });
   switch (metric) {
-    case kernels::Metric::inner_product: return dot;
-    case kernels::Metric::l2: return -sum([&](std::size_t j) {
+    case kernels::Metric::inner_product:
+      return dot;
+    case kernels::Metric::l2:
+      return -sum([&](std::size_t j) {
         const double d = double{row[j]} - double{query[j]};
         return d * d;
       });
-    case kernels::Metric::cosine: break;
+    case kernels::Metric::cosine:
+      break;
   }
   const double rows = std::sqrt(sum([&](std::size_t j) { return double{row[j]} * double{row[j]}; }));
   const double queries = std::sqrt(sum([&](std::size_t j) { return double{query[j]} * double{query[j]}; }));

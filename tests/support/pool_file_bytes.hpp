@@ -44,8 +44,22 @@ inline constexpr std::size_t sections = 16;
 
 /// Numbers of the sections.
 enum SectionNumber : std::size_t {
-  rotation, centers, block_cell, sign_blocks, scale, residual, bias, live, ids,
-  codes_1, codes_2, codes_3, factors_1, factors_2, factors_3, rows
+  rotation,
+  centers,
+  block_cell,
+  sign_blocks,
+  scale,
+  residual,
+  bias,
+  live,
+  ids,
+  codes_1,
+  codes_2,
+  codes_3,
+  factors_1,
+  factors_2,
+  factors_3,
+  rows
 };
 
 /// Where the fields of a section's table entry are.

@@ -11,12 +11,8 @@ namespace {
 constexpr std::size_t max_depth = 16;
 constexpr std::size_t max_quote = 24;
 
-bool digit(char c) {
-  return c >= '0' && c <= '9';
-}
-bool hex(char c) {
-  return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
+bool digit(char c) { return c >= '0' && c <= '9'; }
+bool hex(char c) { return digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 // What came, short and printable: an error may end in a log.
 std::string quoted(std::string_view came) {

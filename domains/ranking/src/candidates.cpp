@@ -30,8 +30,7 @@ struct IvfCandidates::Impl {
   std::vector<std::uint32_t> rows;  // [n]
 
   Impl(const Cells& cells, std::size_t dims, Metric metric)
-      : centers(static_cast<FaissId>(dims), faiss_metric(metric)),
-        start(cells.centers.size() / dims + 1, 0),
+      : centers(static_cast<FaissId>(dims), faiss_metric(metric)), start(cells.centers.size() / dims + 1, 0),
         rows(cells.assignment.size()) {
     centers.add(static_cast<FaissId>(cells.centers.size() / dims), cells.centers.data());
     for (const std::uint32_t cell : cells.assignment) ++start[cell + 1];
@@ -49,8 +48,8 @@ IvfCandidates::IvfCandidates(std::span<const float> rows, std::size_t dims, std:
                              std::uint64_t seed) {
   expects<ShapeError>(dims > 0 && rows.size() % dims == 0, "IvfCandidates: rows has ", rows.size(),
                       " values, expected a multiple of dims = ", dims);
-  expects<ShapeError>(rows.size() / dims <= std::numeric_limits<std::uint32_t>::max(), "IvfCandidates: ",
-                      rows.size() / dims, " rows, expected fewer than 2^32");
+  expects<ShapeError>(rows.size() / dims <= std::numeric_limits<std::uint32_t>::max(),
+                      "IvfCandidates: ", rows.size() / dims, " rows, expected fewer than 2^32");
   std::vector<float> scaled;
   if (metric == Metric::cosine) rows = scaled = unit_rows("IvfCandidates", rows, dims);
   impl_ = std::make_unique<Impl>(kmeans_cells(rows, dims, cells, seed), dims, metric);

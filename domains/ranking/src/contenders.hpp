@@ -34,11 +34,11 @@ class RecallCount {
  private:
   void insert(float upper, std::size_t count);
 
-  std::size_t asked_;            // k of the request
-  std::size_t k_;                // at most as many as there are contenders
-  std::vector<float> lower_;     // of the contenders, rounded down
-  std::vector<float> highest_;   // heap: the k + 1 largest upper scores, the smallest of them in front
-  float bar_;                    // what is not above it cannot change the answer
+  std::size_t asked_;           // k of the request
+  std::size_t k_;               // at most as many as there are contenders
+  std::vector<float> lower_;    // of the contenders, rounded down
+  std::vector<float> highest_;  // heap: the k + 1 largest upper scores, the smallest of them in front
+  float bar_;                   // what is not above it cannot change the answer
 };
 
 /// The answer as it stands.

@@ -27,9 +27,9 @@ double unit_of(std::span<const float> row, Metric metric) {
 }
 
 struct Centered {
-  double norm;       // ||x - c||
-  double row_norm;   // ||x||
-  double bias;       // -(c.(x - c) + ||x - c||^2 / 2)
+  double norm;      // ||x - c||
+  double row_norm;  // ||x||
+  double bias;      // -(c.(x - c) + ||x - c||^2 / 2)
 };
 
 // Writes x - c, padded with zeros, to `out` (at least as long as the row).

@@ -51,9 +51,8 @@ void InputFile::refuse(const char* what) const { throw_system_error(operation_, 
 
 void InputFile::read(std::uint64_t offset, std::span<std::byte> out) const {
   while (!out.empty()) {
-    const auto got = uninterrupted([&] {
-      return ::pread(fd_.get(), out.data(), std::min(out.size(), most_at_once), static_cast<off_t>(offset));
-    });
+    const auto got = uninterrupted(
+        [&] { return ::pread(fd_.get(), out.data(), std::min(out.size(), most_at_once), static_cast<off_t>(offset)); });
     if (got < 0) refuse("cannot read");
     expects<FormatError>(got > 0, "the file ends at byte ", offset, ", expected ", out.size(), " bytes more");
     offset += static_cast<std::uint64_t>(got);
@@ -90,8 +89,8 @@ void NewFile::refuse(const char* what) const { throw_system_error(operation_, wh
 
 void NewFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const auto put = uninterrupted(
-        [&] { return ::write(fd_.get(), bytes.data(), std::min(bytes.size(), most_at_once)); });
+    const auto put =
+        uninterrupted([&] { return ::write(fd_.get(), bytes.data(), std::min(bytes.size(), most_at_once)); });
     if (put < 0) refuse("cannot write");
     bytes = bytes.subspan(static_cast<std::size_t>(put));
   }

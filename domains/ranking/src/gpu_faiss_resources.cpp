@@ -38,7 +38,8 @@ void* GpuFaissResources::allocMemory(const faiss::gpu::AllocRequest& request) {
   using faiss::gpu::MemorySpace;
   // Temporary requests come from the buffer, which was charged when it was made; one that does not fit there comes back
   // to this function as a device request.
-  if (request.space == MemorySpace::Temporary || request.size == 0) return StandardGpuResourcesImpl::allocMemory(request);
+  if (request.space == MemorySpace::Temporary || request.size == 0)
+    return StandardGpuResourcesImpl::allocMemory(request);
 
   const Footprint bytes = device_bytes(request.size);
   charge(bytes);

@@ -16,7 +16,7 @@
 namespace mpp::ranking {
 namespace {
 
-constexpr std::size_t rows_per_center = 256;  // more sharpen the centres little and cost training time
+constexpr std::size_t rows_per_center = 64;  // more sharpen the centres little and cost training time
 constexpr int iterations = 12;
 constexpr std::size_t chunk_rows = 65536;
 

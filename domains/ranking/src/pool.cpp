@@ -16,7 +16,8 @@ namespace {
 
 constexpr std::size_t max_dims = 32768;
 constexpr std::size_t max_rows = std::size_t{1} << 31;  // slots are 32-bit, with room for padding
-constexpr int unit_headroom = 14;  // largest ||y|| below 2^14: Half then holds rows down to 2^-17 of it in full precision
+constexpr int unit_headroom =
+    14;  // largest ||y|| below 2^14: Half then holds rows down to 2^-17 of it in full precision
 
 // Slots of the rows, cell by cell, each cell from the start of a block. Fills block_cell.
 std::vector<std::uint32_t> place(std::span<const std::uint32_t> cell, std::size_t cells, PoolColumns& columns) {

@@ -18,10 +18,10 @@ inline constexpr std::uint64_t alignment = 64;  ///< of sections: a mapped colum
 inline constexpr std::size_t sections = 16;
 
 struct Entry {
-  std::uint64_t offset;         ///< from the start of the file
-  std::uint64_t bytes;          ///< without padding
-  std::uint32_t checksum;       ///< CRC-32C of the section and the zeros that pad it
-  std::uint16_t id;             ///< 0, 1, 2, ... in the order of visit_columns()
+  std::uint64_t offset;    ///< from the start of the file
+  std::uint64_t bytes;     ///< without padding
+  std::uint32_t checksum;  ///< CRC-32C of the section and the zeros that pad it
+  std::uint16_t id;        ///< 0, 1, 2, ... in the order of visit_columns()
   std::uint16_t element_bytes;
 };
 

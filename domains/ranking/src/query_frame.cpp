@@ -26,10 +26,11 @@ double norm(std::span<const double> v) {
 
 // The query as it is scored, in double: of unit length for cosine.
 std::vector<double> in_double(const Pool& pool, std::span<const float> query) {
-  expects<ShapeError>(query.size() == pool.dims(), "RankRequest: query has ", query.size(), " values, expected dims = ",
-                      pool.dims());
+  expects<ShapeError>(query.size() == pool.dims(), "RankRequest: query has ", query.size(),
+                      " values, expected dims = ", pool.dims());
   for (std::size_t j = 0; j < query.size(); ++j)
-    expects<ValueError>(std::isfinite(query[j]), "RankRequest: query[", j, "] is ", query[j], ", expected a finite value");
+    expects<ValueError>(std::isfinite(query[j]), "RankRequest: query[", j, "] is ", query[j],
+                        ", expected a finite value");
   std::vector<double> q(query.begin(), query.end());
   if (pool.metric() != Metric::cosine) return q;
   const double length = norm(q);

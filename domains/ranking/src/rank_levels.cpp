@@ -14,9 +14,7 @@ namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-float sign_norm(const PoolColumns& c) {
-  return std::nextafter(std::sqrt(static_cast<float>(c.coded_dims)), infinity);
-}
+float sign_norm(const PoolColumns& c) { return std::nextafter(std::sqrt(static_cast<float>(c.coded_dims)), infinity); }
 
 void set_bit(std::span<std::uint64_t> bits, std::size_t i, bool value) {
   const std::uint64_t bit = std::uint64_t{1} << i % kernels::block_rows;
@@ -105,11 +103,12 @@ void RankTier::rank_signs(const Request& request, State& state) const {
                                    .block_offset = state.frame.block_offset,
                                    .bias = c.bias.view(),
                                    .allowed = state.open};
-  const auto pilot =
-      std::span<const kernels::Candidate>(state.pilot).first(kernels::best_midpoints({}, state.dots, rows, frame, state.pilot));
+  const auto pilot = std::span<const kernels::Candidate>(state.pilot)
+                         .first(kernels::best_midpoints({}, state.dots, rows, frame, state.pilot));
   if (options_.rescore) {
     rescore_pilot(pool_, request, pilot, state);
-    for (const kernels::Candidate& row : pilot) set_bit(state.open, row.row, false);  // exact: in the answer or below it
+    for (const kernels::Candidate& row : pilot)
+      set_bit(state.open, row.row, false);  // exact: in the answer or below it
   } else {
     bound_pilot(pool_, request, pilot, sign_intervals(c, pilot, state), state);
     for (const Contender& row : state.contenders) set_bit(state.open, row.slot, false);

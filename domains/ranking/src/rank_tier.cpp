@@ -99,9 +99,8 @@ void discard(Buffer<T>& buffer) {
 
 RankState::RankState(std::pmr::memory_resource* memory)
     : frame(memory), open(memory), marked(memory), pilot(memory), pilot_rows(memory), pilot_scores(memory),
-      contenders(memory), slot(memory), dot(memory), interval(memory), dots(memory), codes(memory),
-      rows(memory), row_scores(memory), scored(memory),
-      highest_open(std::numeric_limits<double>::infinity()) {}
+      contenders(memory), slot(memory), dot(memory), interval(memory), dots(memory), codes(memory), rows(memory),
+      row_scores(memory), scored(memory), highest_open(std::numeric_limits<double>::infinity()) {}
 
 RankTier::RankTier(const Pool& pool, RankOptions options) : pool_(pool), options_(options) {
   expects<ValueError>(options.first_level <= 2, "RankTier: first_level is ", options.first_level,
@@ -116,8 +115,8 @@ Bytes RankTier::common_bytes(const Request& request) const {
   const std::size_t pilot = pilot_size(request);
   const std::size_t k = std::min(request.k, pool_.size());
   return frame_bytes(pool_) + bytes_of<std::uint64_t>(2 * pool_.columns().blocks()) +
-         bytes_of<kernels::Candidate>(pilot) + bytes_of<float>(std::min(pilot, rescored_together) * pool_.dims()) + bytes_of<double>(pilot) +
-         bytes_of<Contender>(k + pilot);
+         bytes_of<kernels::Candidate>(pilot) + bytes_of<float>(std::min(pilot, rescored_together) * pool_.dims()) +
+         bytes_of<double>(pilot) + bytes_of<Contender>(k + pilot);
 }
 
 // Bytes of what a level needs only until the next one.

@@ -12,7 +12,7 @@ RankAccounts open_accounts(Ledger& ledger, std::string_view name) {
 }
 
 // Requests that share one pass over the sign codes. More would save little, and what they hold leaves the caches.
-constexpr std::size_t batch_size = 8;
+constexpr std::size_t batch_size = 4;
 
 void charge(Reservation& reservation, const Footprint& bytes) {
   if (const auto denial = reservation.try_grow(bytes)) throw OutOfMemory(*denial);
@@ -23,9 +23,8 @@ void charge(Reservation& reservation, const Footprint& bytes) {
 
 Ranker::Ranker(const Pool& pool, Ledger& ledger, RankOptions options, RankMetric metric, TraceSink* sink,
                std::string_view name)
-    : tier_(pool, options), estimator_(metric), accounts_(open_accounts(ledger, name)),
-      resident_(accounts_.resident), backing_(accounts_.backing),
-      controller_(tier_, estimator_, accounts_.requests, sink) {
+    : tier_(pool, options), estimator_(metric), accounts_(open_accounts(ledger, name)), resident_(accounts_.resident),
+      backing_(accounts_.backing), controller_(tier_, estimator_, accounts_.requests, sink) {
   charge(resident_, pool.resident());
   charge(backing_, pool.backing());
 }
@@ -40,7 +39,8 @@ std::vector<Outcome<Ranking>> Ranker::serve(std::vector<RankRequest> requests, Q
   std::vector<Outcome<Ranking>> outcomes;
   outcomes.reserve(requests.size());
   for (std::size_t first = 0; first < requests.size(); first += batch_size) {
-    const auto group = std::span<const RankRequest>(requests).subspan(first, std::min(batch_size, requests.size() - first));
+    const auto group =
+        std::span<const RankRequest>(requests).subspan(first, std::min(batch_size, requests.size() - first));
     std::ranges::move(controller_.serve(group, target), std::back_inserter(outcomes));
   }
   return outcomes;
@@ -60,7 +60,8 @@ Level pilot_first_level(const Pool& pool) {
     RankState state(std::pmr::new_delete_resource());
     for (Level level = 0; level < 2; ++level) {
       tier.materialise(request, state, level);
-      open[level] += static_cast<double>(tier.execute(request, state, level).open_rows) / static_cast<double>(pool.size());
+      open[level] +=
+          static_cast<double>(tier.execute(request, state, level).open_rows) / static_cast<double>(pool.size());
     }
     ++live;
   }

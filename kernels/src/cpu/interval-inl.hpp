@@ -40,9 +40,7 @@ class IntervalMaker {
         e2_(hn::Set(f_, frame.e2)), relative_(hn::Set(f_, frame.relative)), slack_(hn::Set(f_, frame.slack)),
         tail_(hn::Set(f_, frame.tail)), randomized_(frame.tail > 0.0F) {}
 
-  Vector mid(Vector dot, Vector base, Vector scale) const {
-    return hn::Add(base, hn::Mul(scale, hn::Mul(step_, dot)));
-  }
+  Vector mid(Vector dot, Vector base, Vector scale) const { return hn::Add(base, hn::Mul(scale, hn::Mul(step_, dot))); }
 
   // scale, residual, norm as in PlaneFactors; per_norm is 1 / norm, rounded anyhow.
   HWY_INLINE Interval operator()(Vector dot, Vector base, Vector scale, Vector residual, Vector norm,

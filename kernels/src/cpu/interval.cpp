@@ -81,7 +81,8 @@ std::size_t BestMidpoints(std::span<const std::int16_t> dots, const ResidentRows
       const auto mid = make.mid(load_dots(&dots[row]), load_base(rows, row), load_half(&rows.factors.scale[row]));
       const auto bar = hn::Set(Floats(), list.bar());
       std::uint64_t hits = bits_of(full_bar ? hn::Gt(mid, bar) : hn::Ge(mid, bar)) & (rows.allowed[block] >> at);
-      if (hits == 0) [[likely]] continue;
+      if (hits == 0) [[likely]]
+        continue;
       HWY_ALIGN float scores[16];
       hn::Store(mid, Floats(), scores);
       for (; hits != 0; hits &= hits - 1) {

@@ -38,9 +38,15 @@ void rescore(const Context&, std::span<const float> rows, std::span<const float>
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const float* row = rows.data() + i * dims;
     switch (metric) {
-      case Metric::inner_product: scores[i] = dot(row, q, dims); break;
-      case Metric::cosine: scores[i] = dot(row, q, dims) / (query_norm * std::sqrt(dot(row, row, dims))); break;
-      case Metric::l2: scores[i] = -squared_distance(row, q, dims); break;
+      case Metric::inner_product:
+        scores[i] = dot(row, q, dims);
+        break;
+      case Metric::cosine:
+        scores[i] = dot(row, q, dims) / (query_norm * std::sqrt(dot(row, row, dims)));
+        break;
+      case Metric::l2:
+        scores[i] = -squared_distance(row, q, dims);
+        break;
     }
   }
 }

@@ -25,9 +25,9 @@ __global__ void key_kernel(const std::int16_t* dots, std::size_t n, const Half* 
   const std::size_t row = std::size_t{blockIdx.x} * block_width + threadIdx.x;
   const bool counts = row < n && (allowed[row / block_rows] >> (row % block_rows) & 1U) != 0;
   if (row < n) {
-    keys[row] = counts ? key_of(row_midpoint(row_base(block_offset, bias, row), device_float(scale[row]), step,
-                                             dots[row]))
-                       : excluded;
+    keys[row] = counts
+                    ? key_of(row_midpoint(row_base(block_offset, bias, row), device_float(scale[row]), step, dots[row]))
+                    : excluded;
     rows[row] = static_cast<std::uint32_t>(row);
   }
   const int in_block = __syncthreads_count(counts);

@@ -23,8 +23,10 @@ inline void check(cudaError_t code, const char* operation) {
     case cudaErrorNoKernelImageForDevice:
     case cudaErrorDevicesUnavailable:
     case cudaErrorSystemDriverMismatch:
-    case cudaErrorCompatNotSupportedOnDevice: throw BackendUnavailable(message);
-    default: throw std::runtime_error(message);
+    case cudaErrorCompatNotSupportedOnDevice:
+      throw BackendUnavailable(message);
+    default:
+      throw std::runtime_error(message);
   }
 }
 

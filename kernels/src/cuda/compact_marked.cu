@@ -1,9 +1,9 @@
 // Row numbers are a counting sequence from which CUB keeps those whose bit is set; its selection preserves the order.
 // The set bits are counted first: the output has a size of its own, and writing past it would corrupt memory.
+#include <thrust/iterator/counting_iterator.h>
 #include <cub/device/device_reduce.cuh>
 #include <cub/device/device_select.cuh>
 #include <cuda/std/functional>
-#include <thrust/iterator/counting_iterator.h>
 
 #include "ops.hpp"
 #include "scratch.cuh"

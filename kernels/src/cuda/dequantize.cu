@@ -2,8 +2,8 @@
 // Neighbouring threads own neighbouring octets, so bytes are read and floats written side by side.
 #include <cmath>
 
-#include "ops.hpp"
 #include "check.cuh"
+#include "ops.hpp"
 #include "signs.cuh"
 
 namespace mpp::kernels::cuda {

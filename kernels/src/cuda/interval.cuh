@@ -57,8 +57,7 @@ __device__ inline ScoreInterval score_interval(int dot, float base, float scale,
   // The exact least-squares scale is up to 1 + 2^-11 times the stored one, for the query's rounding as for the rest.
   const float query_part = __fmul_ru(__fmul_ru(scale, query_error), __fadd_ru(1.0F, frame.relative));
   const float coded = __fadd_ru(query_part, __fmul_ru(fabsf(move), frame.relative));
-  ScoreInterval interval =
-      around(base, move, __fadd_ru(__fadd_ru(__fmul_ru(residual, spread), coded), frame.slack));
+  ScoreInterval interval = around(base, move, __fadd_ru(__fadd_ru(__fmul_ru(residual, spread), coded), frame.slack));
   if (frame.tail > 0.0F && residual >= 0x1p-14F)
     intersect(randomized_interval(base, move, query_part, scale, residual, norm, frame), interval);
   return interval;

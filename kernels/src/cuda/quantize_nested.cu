@@ -45,9 +45,7 @@ __device__ int cell_of(float y, double limit) {
   return static_cast<int>(fmin(fmax(position, 0.0), 255.0));
 }
 // What the first `count` slices stand for.
-__device__ int odd_value(int cell, std::size_t count) {
-  return 2 * (cell >> (slices - count)) + 1 - (1 << count);
-}
+__device__ int odd_value(int cell, std::size_t count) { return 2 * (cell >> (slices - count)) + 1 - (1 << count); }
 
 // Residual and scale of one plane, rounded as PlaneFactors promises. A scale below the normal range would lose its
 // relative precision: such a row gets an infinite residual and stays reachable.

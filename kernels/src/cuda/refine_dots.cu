@@ -68,10 +68,12 @@ void refine_dots(const Context& context, std::span<const std::uint8_t> rows, std
         reinterpret_cast<const uint2*>(code.data()), dots.data());
     check_launch(operation);
   };
-  const bool wide = bytes % sizeof(std::uint32_t) == 0 &&
-                    reinterpret_cast<std::uintptr_t>(rows.data()) % sizeof(std::uint32_t) == 0;
-  if (wide) launch(refine_kernel<std::uint32_t>, reinterpret_cast<const std::uint32_t*>(rows.data()));
-  else launch(refine_kernel<std::uint8_t>, rows.data());
+  const bool wide =
+      bytes % sizeof(std::uint32_t) == 0 && reinterpret_cast<std::uintptr_t>(rows.data()) % sizeof(std::uint32_t) == 0;
+  if (wide)
+    launch(refine_kernel<std::uint32_t>, reinterpret_cast<const std::uint32_t*>(rows.data()));
+  else
+    launch(refine_kernel<std::uint8_t>, rows.data());
   finish(context, operation);
 }
 

@@ -20,8 +20,7 @@ __device__ double over_lanes(double sum) {
 }
 
 template <Metric metric>
-__global__ void rescore_kernel(const float* rows, std::size_t n, std::size_t dims, const float* query,
-                               double* scores) {
+__global__ void rescore_kernel(const float* rows, std::size_t n, std::size_t dims, const float* query, double* scores) {
   const std::size_t row = (std::size_t{blockIdx.x} * block_width + threadIdx.x) / lanes;
   const unsigned lane = threadIdx.x % lanes;
   double sum = 0.0, row_square = 0.0, query_square = 0.0;
@@ -60,9 +59,15 @@ void rescore(const Context& context, std::span<const float> rows, std::span<cons
     check_launch(operation);
   };
   switch (metric) {
-    case Metric::inner_product: launch(rescore_kernel<Metric::inner_product>); break;
-    case Metric::cosine: launch(rescore_kernel<Metric::cosine>); break;
-    case Metric::l2: launch(rescore_kernel<Metric::l2>); break;
+    case Metric::inner_product:
+      launch(rescore_kernel<Metric::inner_product>);
+      break;
+    case Metric::cosine:
+      launch(rescore_kernel<Metric::cosine>);
+      break;
+    case Metric::l2:
+      launch(rescore_kernel<Metric::l2>);
+      break;
   }
   finish(context, operation);
 }

@@ -129,10 +129,14 @@ void screen(const Context& context, std::span<const std::uint8_t> blocks, std::s
       check_launch(operation);
     };
     // Narrow passes for few queries: an unused one would cost as much as a used one.
-    if (batch.count == 1) launch(screen_kernel<1>);
-    else if (batch.count == 2) launch(screen_kernel<2>);
-    else if (batch.count <= 4) launch(screen_kernel<4>);
-    else launch(screen_kernel<8>);
+    if (batch.count == 1)
+      launch(screen_kernel<1>);
+    else if (batch.count == 2)
+      launch(screen_kernel<2>);
+    else if (batch.count <= 4)
+      launch(screen_kernel<4>);
+    else
+      launch(screen_kernel<8>);
   }
   finish(context, operation);
 }

@@ -34,7 +34,8 @@ template <class... Parts>
 /// The sentence names the operation, the argument, what came and what was expected.
 template <class Error, class... Parts>
 void expects(bool holds, const Parts&... parts) {
-  if (!holds) [[unlikely]] throw Error(text(parts...));
+  if (!holds) [[unlikely]]
+    throw Error(text(parts...));
 }
 
 }  // namespace mpp

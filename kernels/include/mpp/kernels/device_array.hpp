@@ -49,8 +49,7 @@ class DeviceArray {
   DeviceArray() noexcept = default;
   DeviceArray(const Context& context, std::size_t n) : bytes_(context, n * sizeof(T)), size_(n) {}
   DeviceArray(const Context& context, std::span<const T> host) : DeviceArray(context, host.size()) { copy_from(host); }
-  DeviceArray(DeviceArray&& other) noexcept
-      : bytes_(std::move(other.bytes_)), size_(std::exchange(other.size_, 0)) {}
+  DeviceArray(DeviceArray&& other) noexcept : bytes_(std::move(other.bytes_)), size_(std::exchange(other.size_, 0)) {}
   DeviceArray& operator=(DeviceArray&& other) noexcept {
     bytes_ = std::move(other.bytes_);
     std::swap(size_, other.size_);

@@ -9,8 +9,8 @@ struct Half {
   friend constexpr bool operator==(Half, Half) noexcept = default;
 };
 
-[[nodiscard]] float to_float(Half value) noexcept;        ///< exact
-[[nodiscard]] Half nearest_half(double value) noexcept;   ///< ties to even; overflow gives infinity; NaN stays NaN
-[[nodiscard]] Half half_above(double value) noexcept;     ///< smallest Half >= value; infinity above 65504; NaN stays NaN
+[[nodiscard]] float to_float(Half value) noexcept;       ///< exact
+[[nodiscard]] Half nearest_half(double value) noexcept;  ///< ties to even; overflow gives infinity; NaN stays NaN
+[[nodiscard]] Half half_above(double value) noexcept;  ///< smallest Half >= value; infinity above 65504; NaN stays NaN
 
 }  // namespace mpp::kernels

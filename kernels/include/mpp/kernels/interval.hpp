@@ -42,9 +42,9 @@ struct SignFactors {
 /// Which rows of a resident plane count, and what is added to their scores.
 struct ResidentRows {
   SignFactors factors;
-  std::span<const float> block_offset;    ///< [blocks]: score of the centre that the rows of a block are coded around
-  std::span<const float> bias;            ///< [rows] or empty: query-independent part of the score (L2)
-  std::span<const std::uint64_t> allowed; ///< [blocks]: bit i of word b is row 64 b + i
+  std::span<const float> block_offset;     ///< [blocks]: score of the centre that the rows of a block are coded around
+  std::span<const float> bias;             ///< [rows] or empty: query-independent part of the score (L2)
+  std::span<const std::uint64_t> allowed;  ///< [blocks]: bit i of word b is row 64 b + i
 };
 
 /// A row and a score estimate.
@@ -61,8 +61,8 @@ std::size_t best_midpoints(const Context& context, std::span<const std::int16_t>
 
 /// What mark_reaching() found.
 struct Reach {
-  std::size_t rows{};                                         ///< number of marked rows
-  float highest = -std::numeric_limits<float>::infinity();    ///< largest upper score of a marked row; +inf for NaN
+  std::size_t rows{};                                       ///< number of marked rows
+  float highest = -std::numeric_limits<float>::infinity();  ///< largest upper score of a marked row; +inf for NaN
 };
 
 /// Marks every allowed row whose upper score reaches `threshold` (not `upper < threshold`: NaN and infinity stay).

@@ -61,7 +61,7 @@ class ErrorBound {
   }
 
   constexpr double value() const noexcept { return value_; }  ///< NaN: no bound; infinity: a true one that says nothing
-  constexpr Delta delta() const noexcept { return delta_; }  ///< probability that value() is not a bound
+  constexpr Delta delta() const noexcept { return delta_; }   ///< probability that value() is not a bound
   constexpr BoundKind kind() const noexcept { return kind_; }
 
   /// A negative value is a bug in an estimator, not a good bound: it does not certify either.

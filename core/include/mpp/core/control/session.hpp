@@ -106,8 +106,10 @@ class Session {
     std::optional<Result> result = tier_.execute(request_, state_, next_);
     const ErrorBound bound = charge(exact ? ErrorBound::exact() : look(*result));
     const bool release = bound.within(target_.epsilon) && bound.delta().value <= target_.delta.value;
-    record(release ? Decision::release : exact ? Decision::refuse : Decision::escalate, bound,
-           materialise_time + (Clock::now() - start));
+    record(release ? Decision::release
+           : exact ? Decision::refuse
+                   : Decision::escalate,
+           bound, materialise_time + (Clock::now() - start));
     outcome_.raw.swap(result);
     outcome_.bound = bound;
     outcome_.level = next_;

@@ -23,7 +23,7 @@ class UninitializedAllocator : public std::pmr::polymorphic_allocator<T> {
   UninitializedAllocator select_on_container_copy_construction() const { return {}; }
 
   template <class U>
-  void construct(U* p) noexcept(noexcept(::new (static_cast<void*>(p)) U)) {
+  void construct(U* p) noexcept(noexcept(::new(static_cast<void*>(p)) U)) {
     ::new (static_cast<void*>(p)) U;
   }
   template <class U, class... Args>

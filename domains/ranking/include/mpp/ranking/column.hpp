@@ -24,9 +24,7 @@ class Column {
   explicit Column(std::span<const T> values) : owned_(values.begin(), values.end(), huge_page_resource()) {}
   Column(std::span<const T> mapped, std::shared_ptr<const void> keeper) : mapped_(mapped), keeper_(std::move(keeper)) {}
 
-  [[nodiscard]] std::span<const T> view() const noexcept {
-    return keeper_ ? mapped_ : std::span<const T>(owned_);
-  }
+  [[nodiscard]] std::span<const T> view() const noexcept { return keeper_ ? mapped_ : std::span<const T>(owned_); }
   [[nodiscard]] std::size_t size() const noexcept { return view().size(); }
   [[nodiscard]] const T& operator[](std::size_t i) const noexcept { return view()[i]; }
   [[nodiscard]] bool mapped() const noexcept { return keeper_ != nullptr; }

@@ -27,21 +27,21 @@ struct PoolColumns {
   double largest_bias = 0.0;       ///< up: max |bias|
   double rotation_defect = 0.0;    ///< up: Frobenius norm of R^T R - I
 
-  Column<float> rotation;           ///< [coded_dims, coded_dims], row-major
-  Column<float> centers;            ///< [cells, dims]
-  Column<std::uint32_t> block_cell; ///< [blocks]
+  Column<float> rotation;            ///< [coded_dims, coded_dims], row-major
+  Column<float> centers;             ///< [cells, dims]
+  Column<std::uint32_t> block_cell;  ///< [blocks]
 
   // Resident: read for every request.
-  Column<std::uint8_t> sign_blocks;          ///< plane 0, layout "blocks"
-  Column<kernels::Half> scale, residual;     ///< [slots], factors of plane 0
-  Column<float> bias;                        ///< [slots] for l2: -(c.(x-c) + ||x-c||^2 / 2) 2^(-2 unit_exponent); else empty
-  Column<std::uint64_t> live;                ///< [blocks], bit i of word b: slot 64 b + i holds a row
+  Column<std::uint8_t> sign_blocks;       ///< plane 0, layout "blocks"
+  Column<kernels::Half> scale, residual;  ///< [slots], factors of plane 0
+  Column<float> bias;          ///< [slots] for l2: -(c.(x-c) + ||x-c||^2 / 2) 2^(-2 unit_exponent); else empty
+  Column<std::uint64_t> live;  ///< [blocks], bit i of word b: slot 64 b + i holds a row
 
   // Backing: read for the rows that a request has not excluded yet.
-  Column<std::uint32_t> ids;                                        ///< [slots]
-  std::array<Column<std::uint8_t>, kernels::planes> codes;          ///< [slots][plane bytes]; codes[0] is empty
+  Column<std::uint32_t> ids;                                           ///< [slots]
+  std::array<Column<std::uint8_t>, kernels::planes> codes;             ///< [slots][plane bytes]; codes[0] is empty
   std::array<Column<kernels::PlaneFactors>, kernels::planes> factors;  ///< [slots]; factors[0] is empty
-  Column<float> rows;                                               ///< [slots, dims], as given
+  Column<float> rows;                                                  ///< [slots, dims], as given
 
   [[nodiscard]] std::size_t slots() const noexcept { return ids.size(); }
   [[nodiscard]] std::size_t blocks() const noexcept { return live.size(); }

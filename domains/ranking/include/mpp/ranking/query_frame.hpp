@@ -19,7 +19,7 @@ struct QueryFrame {
   std::pmr::vector<std::uint8_t> table;        ///< of screen()
   std::pmr::vector<std::int16_t> coarse_code;  ///< [coded_dims], for planes 0 to 2
   std::pmr::vector<std::int16_t> fine_code;    ///< [coded_dims], for plane 3
-  Buffer<float> block_offset;        ///< [blocks]
+  Buffer<float> block_offset;                  ///< [blocks]
   kernels::ScoreFrame coarse, fine;            ///< e1 is of plane 0, or of v = 1
   int exponent = 0;                            ///< score = unit * 2^exponent * frame score
   double unit = 1.0;                           ///< 2 for l2, else 1

@@ -62,12 +62,12 @@ struct RankState {
   Buffer<kernels::ScoreInterval> interval;
 
   // What the current level needs and the next one replaces: they take turns in the same bytes of the reservation.
-  Buffer<std::int16_t> dots;                        ///< [slots], level 0
-  Buffer<std::uint8_t> codes;                       ///< [open rows][slices of the level][coded_dims / 8]
-  Buffer<float> rows;                               ///< [open rows, dims], at the exact level
-  Buffer<double> row_scores;                        ///< [open rows]
-  std::pmr::vector<kernels::Scored> scored;         ///< open rows and contenders
-  Bytes turn_bytes;                                 ///< most that they have taken so far
+  Buffer<std::int16_t> dots;                 ///< [slots], level 0
+  Buffer<std::uint8_t> codes;                ///< [open rows][slices of the level][coded_dims / 8]
+  Buffer<float> rows;                        ///< [open rows, dims], at the exact level
+  Buffer<double> row_scores;                 ///< [open rows]
+  std::pmr::vector<kernels::Scored> scored;  ///< open rows and contenders
+  Bytes turn_bytes;                          ///< most that they have taken so far
 
   std::size_t open_rows = 0;  ///< rows that the next level has to look at
   double highest_open;        ///< no row outside the answer scores above this
