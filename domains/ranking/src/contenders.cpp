@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <functional>
 #include <limits>
+#include <numeric>
 
 #include "src/contenders.hpp"
 
@@ -85,7 +86,7 @@ Ranking answer(const Pool& pool, const RankState& state) {
   Ranking ranking;
   ranking.items.reserve(state.contenders.size());
   for (const Contender& c : state.contenders) {
-    const double score = c.lower == c.upper ? c.lower : c.lower + 0.5 * (c.upper - c.lower);
+    const double score = c.lower == c.upper ? c.lower : std::midpoint(c.lower, c.upper);
     ranking.items.push_back({pool.columns().ids[c.slot], score, c.lower, c.upper});
   }
   ranking.certified_recall = state.recall;

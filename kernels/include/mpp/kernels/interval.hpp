@@ -17,7 +17,7 @@ namespace mpp::kernels {
 ///   half-width = r sqrt(q2 - max(0, |t| - e)^2 / n^2) + a e + a (|t| + e) relative + slack,   e = min(e1, e2 n)
 /// The first term is Cauchy-Schwarz on the part of the row orthogonal to its code; the second the query's rounding;
 /// the third that `a` was stored as Half; slack covers rotation, offsets and this float arithmetic.
-/// With tail > 0 the randomized interval (see docs of domains/ranking) is intersected with the deterministic one, for
+/// With tail > 0 the randomized interval (docs/ranking.md) is intersected with the deterministic one, for
 /// rows whose residual is at least 2^-14: below, Half does not hold it precisely enough.
 struct ScoreFrame {
   float step{};

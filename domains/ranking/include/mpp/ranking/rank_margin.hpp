@@ -16,7 +16,9 @@ enum class RankMetric : std::uint8_t {
 ///
 /// Let S be the answer, tau_in = min over S of L, tau_out = max over all other rows of U. The margin is tau_in - tau_out.
 /// A row that S misses scores at most tau_out and one that S holds at least tau_in, so position by position
-///   score regret <= max(0, -margin).
+///   score regret <= max(0, -margin),
+/// both sides sorted by exact score. Answers of rescored rows come in that order; with RankOptions::rescore off an answer
+/// below the exact level is the right set, sorted by its lower bounds.
 /// With margin > 0 the set is exact. An item of S belongs to the top k for certain when at most k - 1 other rows have
 /// U >= its L; the number of such items over k (over all rows, if there are fewer) bounds the recall from below.
 ///

@@ -26,7 +26,7 @@ struct RankRequest {
 /// One row of an answer, with the interval that its score is known to lie in.
 struct RankedItem {
   std::uint64_t id{};
-  double score{};  ///< exact if lower == upper, else the middle of the interval
+  double score{};  ///< exact if lower == upper, else the middle of the interval; NaN if nothing is known
   double lower{}, upper{};
   friend bool operator==(const RankedItem&, const RankedItem&) = default;
 };
@@ -97,6 +97,7 @@ class RankTier {
 
   /// @throws ValueError if options.first_level is above 2
   explicit RankTier(const Pool& pool, RankOptions options = {});
+  explicit RankTier(Pool&&, RankOptions = {}) = delete;  // the pool must outlive the tier
 
   std::size_t levels() const { return kernels::planes + 1; }
   Footprint footprint(const Request& request, Level level) const;

@@ -40,6 +40,8 @@ class Ranker {
   /// @throws OutOfMemory if the ledger has no room for the pool; ValueError if the account exists
   Ranker(const Pool& pool, Ledger& ledger, RankOptions options = {}, RankMetric metric = RankMetric::score_regret,
          TraceSink* sink = nullptr, std::string_view name = "ranking");
+  Ranker(Pool&&, Ledger&, RankOptions = {}, RankMetric = RankMetric::score_regret, TraceSink* = nullptr,
+         std::string_view = {}) = delete;  // the pool must outlive the ranker
 
   /// The request's delta is set to the target's: with delta > 0 the randomized bound is used too.
   [[nodiscard]] Outcome<Ranking> serve(RankRequest request, QualityTarget target = {}) const;
