@@ -6,6 +6,7 @@
 #include <mpp/kernels/quantize_nested.hpp>
 
 #include "src/encode.hpp"
+#include "src/nearest_float.hpp"
 #include "src/rotation.hpp"
 
 namespace mpp::ranking {
@@ -133,7 +134,7 @@ void encode_rows(std::span<const float> rows, const Placement& placement, float 
       columns.largest_row = std::max(columns.largest_row, c.row_norm * outward);
       if (columns.metric == Metric::l2) {
         const double bias = c.bias * unit * unit;
-        columns.bias.values()[slot] = static_cast<float>(bias);
+        columns.bias.values()[slot] = nearest_float(bias);
         columns.largest_bias = std::max(columns.largest_bias, std::fabs(bias) * (1.0 + 0x1p-20));
       }
       std::copy(row.begin(), row.end(), columns.rows.values().begin() + static_cast<std::ptrdiff_t>(slot * dims));

@@ -8,6 +8,7 @@
 #include <mpp/ranking/query_frame.hpp>
 
 #include "src/beta_tail.hpp"
+#include "src/nearest_float.hpp"
 #include "src/rotation.hpp"
 
 namespace mpp::ranking {
@@ -16,7 +17,10 @@ namespace {
 constexpr double outward = 1.0 + 0x1p-30;  // covers sums of up to 2^15 doubles
 constexpr double float_rounding = 0x1p-24;
 
-float up(double value) { return std::nextafter(static_cast<float>(value), std::numeric_limits<float>::infinity()); }
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr double largest_float = std::numeric_limits<float>::max();
+
+float up(double value) { return std::nextafter(nearest_float(value), infinity); }
 
 double norm(std::span<const double> v) {
   double sum = 0.0;
@@ -52,7 +56,7 @@ double write_offsets(const PoolColumns& c, std::span<const double> q, double to_
     cell[i] = sum * to_frame;
     largest = std::max(largest, std::fabs(cell[i]));
   }
-  for (std::size_t b = 0; b < block_offset.size(); ++b) block_offset[b] = static_cast<float>(cell[c.block_cell[b]]);
+  for (std::size_t b = 0; b < block_offset.size(); ++b) block_offset[b] = nearest_float(cell[c.block_cell[b]]);
   return largest;
 }
 
@@ -114,6 +118,8 @@ void make_frame(const Pool& pool, std::span<const float> query, Delta look, Quer
                        + 16.0 * float_rounding * (largest_offset + c.largest_bias)         // float sums with these
                        + 8.0 * terms * 0x1p-53 * any_norm * any_norm                       // double sums, exact score
                        + static_cast<double>(std::numeric_limits<float>::min());           // strict, also at zero
+  // Offsets or norms beyond float leave no room for an interval: with infinite slack every row stays open.
+  const bool fits = largest_offset + c.largest_bias < 0x1p-2 * largest_float && query_norm * query_norm < largest_float;
   frame.coarse = rounding_frame(coarse, frame.coarse_code);
   frame.fine = rounding_frame(fine, frame.fine_code);
   frame.spent_per_look = look;
@@ -121,7 +127,7 @@ void make_frame(const Pool& pool, std::span<const float> query, Delta look, Quer
   const double tail = look.value > 0.0 && slots > 0.0 ? sphere_coordinate_tail(c.coded_dims, look.value / slots) : 0.0;
   for (kernels::ScoreFrame* f : {&frame.coarse, &frame.fine}) {
     f->q2 = up(query_norm * query_norm);
-    f->slack = up(slack * outward);
+    f->slack = fits ? up(slack * outward) : infinity;
     f->tail = tail > 0.0 ? up(tail) : 0.0F;
   }
 }
@@ -135,7 +141,7 @@ kernels::ScoreFrame plane_frame(const QueryFrame& frame, std::size_t plane) {
 
 float threshold_in_frame(const QueryFrame& frame, double score) {
   const double scaled = std::ldexp(score / frame.unit, -frame.exponent);
-  return std::nextafter(static_cast<float>(scaled), -std::numeric_limits<float>::infinity());
+  return std::nextafter(nearest_float(scaled), -infinity);
 }
 
 double score_of_frame(const QueryFrame& frame, float value) {

@@ -12,7 +12,7 @@ double outward(double value) { return std::nextafter(value, std::numeric_limits<
 // max(0, tau_out - tau_in), rounded up. An answer that misses rows altogether has no bound.
 double regret(const RankRequest& request, const RankState& state, const Ranking& ranking) {
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  if (state.highest_open == -infinity) return 0.0;
+  if (state.highest_open == -infinity) return ranking.open_rows <= ranking.items.size() ? 0.0 : infinity;
   if (ranking.items.size() < request.k) return infinity;
   const double lowest = ranking.items.back().lower;  // items are sorted by their lower bounds
   return lowest > state.highest_open ? 0.0 : outward(state.highest_open - lowest);

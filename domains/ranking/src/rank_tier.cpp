@@ -170,24 +170,25 @@ void RankTier::prepare(const Request& request, State& state) const {
 
 void RankTier::materialise_batch(std::span<const BatchItem<RankTier>> items, Level level) const {
   std::vector<kernels::ScreenQuery> queries;
+  std::vector<bool> fresh;
   for (const auto& [request, state] : items) {
-    if (level > 0 || state->framed) continue;
+    fresh.push_back(!state->framed);
+    if (!fresh.back()) continue;
     prepare(*request, *state);
     queries.push_back({state->frame.table, state->dots});
   }
   const PoolColumns& c = pool_.columns();
   if (!queries.empty()) kernels::screen({}, c.sign_blocks.view(), c.coded_dims, queries);
-  if (level > 0)
-    for (const auto& [request, state] : items) materialise(*request, *state, level);
+  if (level == 0) return;
+  for (std::size_t i = 0; i < items.size(); ++i) bring_in(*items[i].request, *items[i].state, level, fresh[i]);
 }
 
 void RankTier::materialise(const Request& request, State& state, Level level) const {
-  const bool fresh = !state.framed;
-  if (fresh) {
-    const BatchItem<RankTier> item{&request, &state};
-    materialise_batch(std::span(&item, 1), 0);
-  }
-  if (level == 0) return;
+  const BatchItem<RankTier> item{&request, &state};
+  materialise_batch(std::span(&item, 1), level);
+}
+
+void RankTier::bring_in(const Request& request, State& state, Level level, bool fresh) const {
   state.turn_bytes = std::max(state.turn_bytes, turn_bytes(request, level, state.open_rows, fresh));
   if (state.slot.capacity() == 0) list_open(state);
   discard(state.dots);

@@ -51,7 +51,7 @@ class IntervalMaker {
     const auto query_error = hn::Min(e1_, hn::Mul(e2_, norm));
     const auto cosine = hn::Mul(hn::Max(zero, hn::Sub(hn::Mul(hn::Abs(t), shrink_), query_error)), per_norm);
     const auto orthogonal = hn::Sub(q2_, hn::Mul(hn::Mul(cosine, cosine), shrink_));
-    const auto spread = hn::Sqrt(hn::Max(zero, orthogonal));
+    const auto spread = hn::Sqrt(hn::IfThenElse(hn::Lt(orthogonal, zero), zero, orthogonal));  // keeps NaN
     // The exact least-squares scale is up to 1 + 2^-11 times the stored one, for the query's rounding as for the rest.
     const auto query_part = hn::Mul(scale, query_error);
     const auto coded = hn::Add(query_part, hn::Mul(hn::Add(hn::Abs(m), query_part), relative_));

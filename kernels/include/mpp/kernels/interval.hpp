@@ -9,8 +9,8 @@
 namespace mpp::kernels {
 
 /// Everything about one query and one plane that turns an integer dot product into a score interval.
-/// Made by score_frame() in the domain; scores are in units in which the largest row norm and the query norm are
-/// about 1, so that float neither overflows nor loses range. Fields marked "up" ("down") are rounded so.
+/// Made by make_frame() in the domain, in units in which the query's norm is about 1 and the largest row norm 2^13 to
+/// 2^14, so that float neither overflows nor loses range. Fields marked "up" ("down") are rounded so.
 ///
 /// For a row with factors (a, r, n) and dot product I, with t = step * I:
 ///   mid        = offset + bias + a t
@@ -54,7 +54,8 @@ struct Candidate {
   friend bool operator==(const Candidate&, const Candidate&) = default;
 };
 
-/// The rows with the largest midpoints, best first (ties: smaller row first). Returns min(best.size(), allowed rows).
+/// The rows with the largest midpoints, best first (ties: smaller row first). Returns how many were found: min(best.size(), allowed rows),
+/// fewer where midpoints are NaN or -infinity.
 /// @param dots [rows], from screen(), rows a multiple of 64    @param best  receives the result
 std::size_t best_midpoints(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
                            const ScoreFrame& frame, std::span<Candidate> best);

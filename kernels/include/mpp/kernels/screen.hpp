@@ -33,7 +33,7 @@ void screen(const Context& context, std::span<const std::uint8_t> blocks, std::s
 /// once per slice.
 ///
 /// @param rows   [n][slices of the plane][dims / 8], layout "rows"
-/// @param code   [dims], on fine_grid, in memory of `context.device`
+/// @param code   [dims], on coarse_grid or fine_grid, in memory of `context.device`
 /// @param dots   [n]
 void refine_dots(const Context& context, std::span<const std::uint8_t> rows, std::size_t plane_slice_count,
                  std::span<const std::int16_t> code, std::span<std::int32_t> dots);

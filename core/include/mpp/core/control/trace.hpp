@@ -31,7 +31,7 @@ struct TraceStep {
   Footprint held{};       ///< bytes the request holds after the decision
   Footprint increment{};  ///< bytes the level added, or would have added when denied
   ErrorBound bound{};     ///< its delta is what the run has spent up to here; none when denied
-  double elapsed_us{};    ///< materialise (of the whole batch, if there is one), execute and bound; 0 when denied
+  double elapsed_us{};    ///< materialise (an equal part of a batch's), execute and bound; 0 when denied
 };
 
 /// Receives every decision as it is made; a denial that a retry only repeats is not a new one. Called from the thread

@@ -41,7 +41,7 @@ void make_frame(const Pool& pool, std::span<const float> query, Delta look, Quer
 /// The frame of plane `plane`: what the query's rounding error costs grows with the code's range.
 [[nodiscard]] kernels::ScoreFrame plane_frame(const QueryFrame& frame, std::size_t plane);
 
-/// Largest float that is not above `score` in frame units: a threshold that excludes no row by rounding.
+/// A float just below `score` in frame units: a threshold that excludes no row by rounding.
 [[nodiscard]] float threshold_in_frame(const QueryFrame& frame, double score);
 /// Score of a frame value; exact up to overflow.
 [[nodiscard]] double score_of_frame(const QueryFrame& frame, float value);

@@ -70,7 +70,7 @@ struct RankState {
   Bytes turn_bytes;                          ///< most that they have taken so far
 
   std::size_t open_rows = 0;  ///< rows that the next level has to look at
-  double highest_open;        ///< no row outside the answer scores above this
+  double highest_open;        ///< no row that is still open and outside the answer scores above this
   bool framed = false;        ///< the query has been prepared and plane 0 screened
   double recall = 0.0;        ///< certified recall of the answer
 };
@@ -117,6 +117,7 @@ class RankTier {
   Bytes common_bytes(const Request& request) const;
   void prepare(const Request& request, State& state) const;
   Bytes turn_bytes(const Request& request, Level level, std::size_t open_rows, bool fresh) const;
+  void bring_in(const Request& request, State& state, Level level, bool fresh) const;
   void list_open(State& state) const;
   void bring_in_codes(State& state, std::size_t plane, bool fresh) const;
   void bring_in_rows(const Request& request, State& state) const;

@@ -33,7 +33,8 @@ struct OutOfMemory : std::bad_alloc {
 ///   auto outcome = ranker.serve({.query = query, .k = 10});          // epsilon = 0: the exact top 10
 ///   for (const RankedItem& item : outcome.value().items) ...
 ///
-/// The pool and the ledger must outlive it. serve() may be called from many threads.
+/// The pool and the ledger must outlive it, and the pool must not change meanwhile: its bytes are charged once.
+/// serve() may be called from many threads.
 class Ranker {
  public:
   /// Opens account `name` under the root and charges the pool's bytes to it.
