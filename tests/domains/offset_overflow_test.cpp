@@ -47,5 +47,26 @@ TEST(OffsetBeyondFloat, IsWhatTheTestAboveLooksAt) {
   EXPECT_TRUE(std::isinf(frame.coarse.slack));
 }
 
+// The recall that is claimed after the sign plane, when almost nothing is known yet.
+template <class Break>
+double claimed_recall(const Break& change) {
+  PoolOptions options;
+  options.metric = Metric::l2;
+  const Pool pool = Pool::build(almost_one_point(), dims, options);
+  const std::vector<float> query{0.0F, 0.2F};
+  const RankTier tier(pool);
+  const RankRequest request{.query = query, .k = k};
+  RankState state(std::pmr::new_delete_resource());
+  tier.materialise(request, state, 0);
+  change(state.frame);
+  return tier.execute(request, state, 0).certified_recall;
+}
+TEST(OffsetBeyondFloat, CertifiesNoRowFromItsCodes) {
+  EXPECT_EQ(claimed_recall([](QueryFrame&) {}), 0.0);
+}
+TEST(OffsetBeyondFloat, TheTestAboveCatchesAFiniteSlack) {
+  EXPECT_GT(claimed_recall([](QueryFrame& f) { f.coarse.slack = 1e33F; }), 0.0);
+}
+
 }  // namespace
 }  // namespace mpp::ranking

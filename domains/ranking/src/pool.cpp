@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::size_t max_dims = 32768;
 constexpr std::size_t max_rows = std::size_t{1} << 31;  // slots are 32-bit, with room for padding
-constexpr int unit_headroom =
-    14;  // largest ||y|| below 2^14: Half then holds rows down to 2^-17 of it in full precision
+// The largest ||y|| is below 2^14: Half then holds rows down to 2^-17 of it in full precision.
+constexpr int unit_headroom = 14;
 
 // Slots of the rows, cell by cell, each cell from the start of a block. Fills block_cell.
 std::vector<std::uint32_t> place(std::span<const std::uint32_t> cell, std::size_t cells, PoolColumns& columns) {
@@ -30,6 +30,9 @@ std::vector<std::uint32_t> place(std::span<const std::uint32_t> cell, std::size_
     next[c] = block * kernels::block_rows;
     block += blocks;
   }
+  expects<ShapeError>(block * kernels::block_rows <= max_rows, "Pool::build: ", cells, " cells fill ", block,
+                      " blocks of ", kernels::block_rows, " slots, expected at most ", max_rows,
+                      " slots; use fewer cells");
   std::vector<std::uint32_t> slot(cell.size());
   for (std::size_t i = 0; i < cell.size(); ++i) slot[i] = static_cast<std::uint32_t>(next[cell[i]]++);
   return slot;

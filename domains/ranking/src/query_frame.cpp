@@ -69,7 +69,7 @@ kernels::ScoreFrame rounding_frame(const kernels::QueryScale& scale, std::span<c
     squares += static_cast<double>(x) * x;
   }
   kernels::ScoreFrame frame;
-  frame.step = static_cast<float>(scale.step);
+  frame.step = nearest_float(scale.step);
   const double moved = std::fabs(scale.step - static_cast<double>(frame.step));  // the step itself is rounded to float
   // 2^-10 covers the product of this error with the rounding of the row's scale.
   frame.e1 = up((scale.error_l1 + moved * total) * (1.0 + 0x1p-10));

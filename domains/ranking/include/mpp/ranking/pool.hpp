@@ -15,9 +15,11 @@ using Progress = std::function<void(std::size_t done, std::size_t total)>;
 
 struct PoolOptions {
   Metric metric = Metric::inner_product;
-  std::size_t cells = 1;   ///< centres that rows are coded around; 1 is the mean of the pool, more need FAISS
-  std::uint64_t seed = 1;  ///< of the rotation and of the cells' training
-  float clip = 0.7F;       ///< range of the codes as a share of a row's largest coordinate, in (0, 1]
+  std::size_t cells = 1;  ///< centres that rows are coded around; 1 is the mean of the pool, more need FAISS
+  /// Of the rotation and of the cells' training. Randomized bounds assume that queries do not depend on it: choose a
+  /// secret one where clients may.
+  std::uint64_t seed = 1;
+  float clip = 0.7F;  ///< range of the codes as a share of a row's largest coordinate, in (0, 1]
   Progress progress = {};
 };
 
