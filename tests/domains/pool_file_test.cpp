@@ -40,7 +40,6 @@ void expect_equal(const PoolColumns& a, const PoolColumns& b) {
   EXPECT_EQ(a.largest_centered, b.largest_centered);
   EXPECT_EQ(a.largest_row, b.largest_row);
   EXPECT_EQ(a.largest_bias, b.largest_bias);
-  EXPECT_EQ(a.rotation_defect, b.rotation_defect);
   std::vector<std::vector<std::byte>> bytes;
   each_column(a, [&](std::string_view, const auto& column) {
     const auto view = std::as_bytes(column.view());
@@ -228,7 +227,7 @@ const Hostile hostile[] = {
     {"magic", [](FileBytes& f) { f[0] = 'm'; }},
     {"version is 2", [](FileBytes& f) { put<std::uint32_t>(f, head::version, 2); }},
     {"file_bytes", [](FileBytes& f) { put(f, head::file_bytes, huge); }},
-    {"reserved", [](FileBytes& f) { f[head::reserved + 42] = 1; }},
+    {"reserved", [](FileBytes& f) { f[head::reserved + 50] = 1; }},
     {"metric is 3", [](FileBytes& f) { f[head::metric] = 3; }},
     {"dims is 0", [](FileBytes& f) { put<std::uint32_t>(f, head::dims, 0); }},
     {"dims is 32769", [](FileBytes& f) { put<std::uint32_t>(f, head::dims, 32769); }},
@@ -244,7 +243,6 @@ const Hostile hostile[] = {
     {"largest_centered", [](FileBytes& f) { put(f, head::largest_centered, nan); }},
     {"largest_row", [](FileBytes& f) { put(f, head::largest_row, -1.0); }},
     {"largest_bias", [](FileBytes& f) { put(f, head::largest_bias, std::numeric_limits<double>::infinity()); }},
-    {"rotation_defect", [](FileBytes& f) { put(f, head::rotation_defect, nan); }},
     {"expected at most largest_bias", [](FileBytes& f) { put(f, head::largest_bias, 0.0); }},
     {"bias: section id", [](FileBytes& f) { put<std::uint16_t>(f, EntryAt(bias).id, rows); }},
     {"scale: element_bytes", [](FileBytes& f) { put<std::uint16_t>(f, EntryAt(scale).element_bytes, 0); }},
@@ -267,6 +265,8 @@ const Hostile hostile[] = {
     {"residual[1]", [](FileBytes& f) { put<std::uint16_t>(f, first_byte(f, residual) + 2, 0x7E00); }},
     {"bias[0]", [](FileBytes& f) { put(f, first_byte(f, bias), static_cast<float>(nan)); }},
     {"rotation[2]", [](FileBytes& f) { put(f, first_byte(f, rotation) + 8, static_cast<float>(nan)); }},
+    {"rotation[8] is 0.5", [](FileBytes& f) { put(f, first_byte(f, rotation) + 32, 0.5F); }},
+    {"rotation[35] is -2", [](FileBytes& f) { put(f, first_byte(f, rotation) + 140, -2.0F); }},
     {"centers[1]", [](FileBytes& f) { put(f, first_byte(f, centers) + 4, static_cast<float>(nan)); }},
 };
 

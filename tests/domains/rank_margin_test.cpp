@@ -152,7 +152,7 @@ TEST(RankMargin, DoesNotCallAnAnswerCompleteThatLacksRows) {
 TEST(RankMargin, DoesNotCallAnEmptyAnswerComplete) {
   // In the pool's unit of 2^-140 the query is infinite and its integers cancel over the row: 0 times infinity.
   const std::vector<float> row(8, 1e-40F), query{1e30F, -1e30F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F};
-  const Pool pool = unrotated_pool(row, 8, Metric::l2, 1.0F, -140);
+  const Pool pool = unrotated_pool(row, 8, Metric::l2, -140);
   const RankTier tier(pool);
   const RankRequest request{.query = query, .k = 1};
   RankState state(std::pmr::new_delete_resource());

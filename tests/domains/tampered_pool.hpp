@@ -1,5 +1,5 @@
 #pragma once
-#include <cmath>
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -15,18 +15,19 @@ ranking::Pool tampered(const ranking::Pool& pool, const Change& change) {
   return ranking::Pool(std::move(columns));
 }
 
-/// A pool coded around the origin with the identity times `stretch` for its rotation, so that a test can place rows and
-/// queries on the grids of their codes. The rows come in by add(), after the rotation has been put in.
+/// A pool with the identity for its rotation, coded around `center` in every coordinate, so that a test can place rows and
+/// queries on the grids of their codes. The rows come in by add(), after both have been put in.
 inline ranking::Pool unrotated_pool(std::span<const float> rows, std::size_t dims, ranking::Metric metric,
-                                    float stretch = 1.0F, std::int32_t unit_exponent = 0) {
+                                    std::int32_t unit_exponent = 0, float center = 0.0F) {
   ranking::PoolOptions options;
   options.metric = metric;
   ranking::Pool pool = tampered(ranking::Pool::build({}, dims, options), [&](ranking::PoolColumns& c) {
     c.unit_exponent = unit_exponent;
+    for (float& x : c.centers.values()) x = center;
     auto& rotation = c.rotation.values();
-    for (std::size_t i = 0; i < rotation.size(); ++i) rotation[i] = i % (c.coded_dims + 1) == 0 ? stretch : 0.0F;
-    const double square = static_cast<double>(stretch) * stretch;
-    c.rotation_defect = std::abs(square - 1.0) * std::sqrt(static_cast<double>(c.coded_dims)) * (1.0 + 0x1p-40);
+    std::fill(rotation.begin(), rotation.end(), 0.0F);
+    // A reflector with an empty tail flips its coordinate, and its sign flips it back.
+    for (std::size_t k = 0, at = 0; k < c.coded_dims; at += c.coded_dims - k++) rotation[at] = -1.0F;
   });
   pool.add(rows);
   return pool;

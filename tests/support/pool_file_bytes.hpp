@@ -38,7 +38,7 @@ void put(FileBytes& file, std::size_t offset, T value) {
 namespace head {
 inline constexpr std::size_t magic = 0, version = 8, dims = 12, coded_dims = 16, unit_exponent = 20, file_bytes = 24,
                              next_id = 32, tail_rows = 40, largest_centered = 48, largest_row = 56, largest_bias = 64,
-                             rotation_defect = 72, table = 80, metric = 464, reserved = 465, checksum = 508, size = 512;
+                             table = 72, metric = 456, reserved = 457, checksum = 508, size = 512;
 inline constexpr std::size_t sections = 16;
 }  // namespace head
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "src/rotation.hpp"
+
 namespace mpp::ranking {
 namespace {
 
@@ -39,7 +41,6 @@ void check_scalars(const PoolColumns& c) {
   check_bound("largest_centered", c.largest_centered);
   check_bound("largest_row", c.largest_row);
   check_bound("largest_bias", c.largest_bias);
-  check_bound("rotation_defect", c.rotation_defect);
 }
 
 template <class T>
@@ -52,7 +53,7 @@ void check_sizes(const PoolColumns& c) {
   const std::uint64_t slots = c.slots();
   expects<FormatError>(slots % block_rows == 0 && slots <= most_slots, "ids has ", slots,
                        " elements, expected a multiple of ", block_rows, " up to ", most_slots);
-  check_size("rotation", c.rotation, std::uint64_t{c.coded_dims} * c.coded_dims);
+  check_size("rotation", c.rotation, rotation_floats(c.coded_dims));
   expects<FormatError>(c.centers.size() > 0 && c.centers.size() % c.dims == 0, "centers has ", c.centers.size(),
                        " elements, expected a positive multiple of dims = ", c.dims);
   check_size("live", c.live, slots / block_rows);
@@ -77,6 +78,15 @@ void check_finite(std::string_view field, const Column<float>& column) {
   const auto values = column.view();
   const auto bad = std::ranges::find_if_not(values, [](float x) { return std::isfinite(x); });
   expects<FormatError>(bad == values.end(), field, "[", bad - values.begin(), "] is not finite");
+}
+
+// Finite tails are enough for an orthogonal rotation: in double neither their squares nor sums of them overflow.
+void check_signs(const PoolColumns& c) {
+  for (std::size_t k = 0; k < c.coded_dims; ++k) {
+    const std::size_t at = reflector_start(c.coded_dims, k);
+    expects<FormatError>(std::fabs(c.rotation[at]) == 1.0F, "rotation[", at, "] is ", c.rotation[at],
+                         ", expected 1 or -1, the sign of reflector ", k);
+  }
 }
 
 void check_cells(const PoolColumns& c) {
@@ -133,6 +143,7 @@ void check_columns(const PoolColumns& columns) {
   check_scalars(columns);
   check_sizes(columns);
   check_finite("rotation", columns.rotation);
+  check_signs(columns);
   check_finite("centers", columns.centers);
   check_cells(columns);
   check_tail(columns);

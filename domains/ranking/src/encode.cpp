@@ -122,6 +122,7 @@ void encode_rows(std::span<const float> rows, const Placement& placement, float 
   std::vector<double> centered(std::min(n, chunk_rows) * coded);
   std::vector<double> rotated(centered.size());
   std::vector<float> y(centered.size());
+  const BulkRotation rotate(columns.rotation.view(), coded, n);
   Chunk chunk;
   for (std::size_t first = 0; first < n; first += chunk_rows) {
     const std::size_t count = std::min(chunk_rows, n - first);
@@ -140,7 +141,7 @@ void encode_rows(std::span<const float> rows, const Placement& placement, float 
       std::copy(row.begin(), row.end(), columns.rows.values().begin() + static_cast<std::ptrdiff_t>(slot * dims));
     }
     const std::size_t values = count * coded;
-    rotate(columns.rotation.view(), coded, std::span(centered).first(values), unit, std::span(rotated).first(values));
+    rotate(std::span<const double>(centered).first(values), unit, std::span(rotated).first(values));
     // A row that is added can be larger than the unit of the build allows for. What float cannot hold is far beyond Half
     // too, so the clamped row gets scale 0 and an infinite residual on every plane: it is never excluded.
     std::transform(rotated.begin(), rotated.begin() + static_cast<std::ptrdiff_t>(values), y.begin(), [](double v) {

@@ -91,7 +91,6 @@ Pool Pool::build(std::span<const float> rows, std::size_t dims, const PoolOption
   columns.dims = static_cast<std::uint32_t>(dims);
   columns.coded_dims = static_cast<std::uint32_t>((dims + 7) / 8 * 8);
   columns.rotation = Column<float>(haar_rotation(columns.coded_dims, options.seed));
-  columns.rotation_defect = orthogonality_defect(columns.rotation.view(), columns.coded_dims);
   const Cells cells = make_cells(rows, dims, options);
   columns.centers = Column<float>(cells.centers);
   const auto slot = place(cells.assignment, options.cells, columns);

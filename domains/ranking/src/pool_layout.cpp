@@ -28,7 +28,6 @@ Head make_head(const PoolColumns& columns) {
             .largest_centered = columns.largest_centered,
             .largest_row = columns.largest_row,
             .largest_bias = columns.largest_bias,
-            .rotation_defect = columns.rotation_defect,
             .table = {},
             .metric = columns.metric,
             .reserved = {},
@@ -54,7 +53,6 @@ PoolColumns scalars(const Head& head) {
   columns.largest_centered = head.largest_centered;
   columns.largest_row = head.largest_row;
   columns.largest_bias = head.largest_bias;
-  columns.rotation_defect = head.rotation_defect;
   return columns;
 }
 

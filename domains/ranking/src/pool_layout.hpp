@@ -37,10 +37,9 @@ struct Head {
   double largest_centered;
   double largest_row;
   double largest_bias;
-  double rotation_defect;
   std::array<Entry, sections> table;
   Metric metric;
-  std::array<std::uint8_t, 43> reserved;  ///< zero
+  std::array<std::uint8_t, 51> reserved;  ///< zero
   std::uint32_t checksum;                 ///< CRC-32C of everything before it
 };
 

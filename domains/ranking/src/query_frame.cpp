@@ -110,21 +110,23 @@ void make_frame(const Pool& pool, std::span<const float> query, Delta look, Quer
   kernels::make_screen_table(frame.coarse_code, frame.table);
 
   const double to_row = std::ldexp(1.0, -c.unit_exponent);
-  const double query_norm = std::ldexp(length, -query_exponent) * (1.0 + c.rotation_defect) * outward;
+  const double rounding = rotation_rounding(c.coded_dims);
+  const double query_norm = std::ldexp(length, -query_exponent) * (1.0 + rounding) * outward;
   const double row_norm = c.largest_centered * to_row;
   const double any_norm = c.largest_row * to_row + query_norm;  // of rows, centres and, for l2, their difference
   const double terms = static_cast<double>(c.coded_dims) + 16.0;
-  const double slack = query_norm * row_norm * (c.rotation_defect + 4.0 * float_rounding)  // rotation, y to float
-                       + 16.0 * float_rounding * (largest_offset + c.largest_bias)         // float sums with these
-                       + 8.0 * terms * 0x1p-53 * any_norm * any_norm                       // double sums, exact score
-                       + static_cast<double>(std::numeric_limits<float>::min());           // strict, also at zero
+  const double slots = static_cast<double>(c.slots());
+  const double tail = look.value > 0.0 && slots > 0.0 ? sphere_coordinate_tail(c.coded_dims, look.value / slots) : 0.0;
+  const double relative = 2.0 * (1.0 + rounding) * rounding + 4.0 * float_rounding;  // R of query and row, y to float
+  const double slack = query_norm * row_norm * relative                             // the rotated vectors
+                       + 16.0 * float_rounding * (largest_offset + c.largest_bias)  // float sums with these
+                       + 8.0 * terms * 0x1p-53 * any_norm * any_norm                // double sums, exact score
+                       + static_cast<double>(std::numeric_limits<float>::min());    // strict, also at zero
   // Offsets or norms beyond float leave no room for an interval: with infinite slack every row stays open.
   const bool fits = largest_offset + c.largest_bias < 0x1p-2 * largest_float && query_norm * query_norm < largest_float;
   frame.coarse = rounding_frame(coarse, frame.coarse_code);
   frame.fine = rounding_frame(fine, frame.fine_code);
   frame.spent_per_look = look;
-  const double slots = static_cast<double>(c.slots());
-  const double tail = look.value > 0.0 && slots > 0.0 ? sphere_coordinate_tail(c.coded_dims, look.value / slots) : 0.0;
   for (kernels::ScoreFrame* f : {&frame.coarse, &frame.fine}) {
     f->q2 = up(query_norm * query_norm);
     f->slack = fits ? up(slack * outward) : infinity;

@@ -25,9 +25,8 @@ struct PoolColumns {
   double largest_centered = 0.0;   ///< up: max ||x - c|| over every row ever held
   double largest_row = 0.0;        ///< up: max ||x||
   double largest_bias = 0.0;       ///< up: max |bias|
-  double rotation_defect = 0.0;    ///< up: Frobenius norm of R^T R - I
 
-  Column<float> rotation;            ///< [coded_dims, coded_dims], row-major
+  Column<float> rotation;            ///< packed reflectors, [coded_dims (coded_dims + 1) / 2]: docs/pool_format.md
   Column<float> centers;             ///< [cells, dims]
   Column<std::uint32_t> block_cell;  ///< [blocks]
 
