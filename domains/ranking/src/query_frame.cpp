@@ -117,7 +117,10 @@ void make_frame(const Pool& pool, std::span<const float> query, Delta look, Quer
   const double terms = static_cast<double>(c.coded_dims) + 16.0;
   const double slots = static_cast<double>(c.slots());
   const double tail = look.value > 0.0 && slots > 0.0 ? sphere_coordinate_tail(c.coded_dims, look.value / slots) : 0.0;
-  const double relative = 2.0 * (1.0 + rounding) * rounding + 4.0 * float_rounding;  // R of query and row, y to float
+  // How far query and row are from what a Haar rotation would have made of them; the randomized interval assumes one.
+  const double turned = tail > 0.0 ? haar_rounding(c.coded_dims) + rounding + float_rounding : 0.0;
+  // The rotation of the query and of the row, y to float, and for rows close to their codes 3 turned / rho, rho >= 4/5.
+  const double relative = 2.0 * (1.0 + rounding) * rounding + 4.0 * float_rounding + 4.0 * turned;
   const double slack = query_norm * row_norm * relative                             // the rotated vectors
                        + 16.0 * float_rounding * (largest_offset + c.largest_bias)  // float sums with these
                        + 8.0 * terms * 0x1p-53 * any_norm * any_norm                // double sums, exact score
@@ -130,7 +133,7 @@ void make_frame(const Pool& pool, std::span<const float> query, Delta look, Quer
   for (kernels::ScoreFrame* f : {&frame.coarse, &frame.fine}) {
     f->q2 = up(query_norm * query_norm);
     f->slack = fits ? up(slack * outward) : infinity;
-    f->tail = tail > 0.0 ? up(tail) : 0.0F;
+    f->tail = tail > 0.0 ? up(tail + 5.0 * turned) : 0.0F;  // 3 turned / sin(row, code) where rho < 4/5
   }
 }
 
