@@ -48,13 +48,15 @@ class IntervalOracle {
  public:
   explicit IntervalOracle(const ranking::Pool& pool) : pool_(pool), columns_(pool.columns()) {
     const std::size_t groups = columns_.coded_dims / 8;
-    sign_rows_.resize(columns_.slots() * groups);
-    sign_factors_.resize(columns_.slots());
     const auto norm = kernels::half_above(std::sqrt(static_cast<double>(columns_.coded_dims)));
-    for (std::size_t i = 0; i < columns_.slots(); ++i) {
-      sign_factors_[i] = {columns_.scale[i], columns_.residual[i], norm};
-      for (std::size_t g = 0; g < groups; ++g)
-        sign_rows_[i * groups + g] = columns_.sign_blocks[(i / 64 * groups + g) * 64 + i % 64];
+    for (std::size_t p = 0; p < ranking::block_planes; ++p) {
+      const ranking::BlockPlane& plane = columns_.block_plane[p];
+      sign_rows_[p].resize(columns_.slots() * groups);
+      for (std::size_t i = 0; i < columns_.slots(); ++i) {
+        factors_[p].push_back({plane.scale[i], plane.residual[i], p == 0 ? norm : plane.norm[i]});
+        for (std::size_t g = 0; g < groups; ++g)
+          sign_rows_[p][i * groups + g] = plane.signs[(i / 64 * groups + g) * 64 + i % 64];
+      }
     }
   }
 
@@ -69,7 +71,9 @@ class IntervalOracle {
       const auto dots = dots_after(plane, plane + 1 < kernels::planes ? frame.coarse_code : frame.fine_code);
       constexpr float infinity = std::numeric_limits<float>::infinity();
       std::vector<kernels::ScoreInterval> intervals(base.size(), {-infinity, infinity});
-      const auto factors = plane == 0 ? std::span(sign_factors_) : columns_.factors[plane].view();
+      const auto factors = plane < ranking::block_planes
+                               ? std::span<const kernels::PlaneFactors>(factors_[plane])
+                               : columns_.row_plane[plane - ranking::block_planes].factors.view();
       kernels::tighten_intervals({}, dots, factors, base, ranking::plane_frame(frame, plane), intervals);
       count(frame, intervals, scores, found);
     }
@@ -80,8 +84,10 @@ class IntervalOracle {
   std::vector<std::int32_t> dots_after(std::size_t plane, std::span<const std::int16_t> code) const {
     std::vector<std::int32_t> dots(columns_.slots(), 0);
     for (std::size_t p = 0; p <= plane; ++p)
-      kernels::refine_dots({}, p == 0 ? std::span(sign_rows_) : columns_.codes[p].view(), kernels::plane_slices[p],
-                           code, dots);
+      kernels::refine_dots({},
+                           p < ranking::block_planes ? std::span<const std::uint8_t>(sign_rows_[p])
+                                                     : columns_.row_plane[p - ranking::block_planes].codes.view(),
+                           kernels::plane_slices[p], code, dots);
     return dots;
   }
 
@@ -98,8 +104,8 @@ class IntervalOracle {
 
   const ranking::Pool& pool_;
   const ranking::PoolColumns& columns_;
-  std::vector<std::uint8_t> sign_rows_;
-  std::vector<kernels::PlaneFactors> sign_factors_;
+  std::array<std::vector<std::uint8_t>, ranking::block_planes> sign_rows_;
+  std::array<std::vector<kernels::PlaneFactors>, ranking::block_planes> factors_;
 };
 
 }  // namespace mpp::bench

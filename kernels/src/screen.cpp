@@ -3,6 +3,26 @@
 #include "src/dispatch.hpp"
 
 namespace mpp::kernels {
+namespace {
+
+// Returns how many rows the blocks hold.
+std::size_t expects_blocks(const char* op, std::size_t bytes, std::size_t dims) {
+  expects<ShapeError>(dims > 0 && dims % 8 == 0, op, ": dims is ", dims, ", expected a positive multiple of 8");
+  const std::size_t block_bytes = block_rows * dims / 8;
+  expects<ShapeError>(bytes % block_bytes == 0, op, ": blocks has ", bytes, " bytes, expected a multiple of ",
+                      block_bytes);
+  return bytes / block_bytes * block_rows;
+}
+
+template <class Query>
+void expects_query(const char* op, std::size_t q, const Query& query, std::size_t dims, std::size_t rows) {
+  expects<ShapeError>(query.table.size() == screen_table_bytes(dims), op, ": queries[", q, "].table has ",
+                      query.table.size(), " bytes, expected ", screen_table_bytes(dims));
+  expects<ShapeError>(query.dots.size() == rows, op, ": queries[", q, "].dots has ", query.dots.size(),
+                      " values, expected ", rows);
+}
+
+}  // namespace
 
 void make_screen_table(std::span<const std::int16_t> code, std::span<std::uint8_t> table) {
   expects<ShapeError>(code.size() % 8 == 0, "make_screen_table: code has ", code.size(),
@@ -24,20 +44,24 @@ void make_screen_table(std::span<const std::int16_t> code, std::span<std::uint8_
 
 void screen(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
             std::span<const ScreenQuery> queries) {
-  expects<ShapeError>(dims > 0 && dims % 8 == 0, "screen: dims is ", dims, ", expected a positive multiple of 8");
-  const std::size_t block_bytes = block_rows * dims / 8;
-  expects<ShapeError>(blocks.size() % block_bytes == 0, "screen: blocks has ", blocks.size(),
-                      " bytes, expected a multiple of ", block_bytes);
-  const std::size_t rows = blocks.size() / block_bytes * block_rows;
-  for (std::size_t q = 0; q < queries.size(); ++q) {
-    expects<ShapeError>(queries[q].table.size() == screen_table_bytes(dims), "screen: queries[", q, "].table has ",
-                        queries[q].table.size(), " bytes, expected ", screen_table_bytes(dims));
-    expects<ShapeError>(queries[q].dots.size() == rows, "screen: queries[", q, "].dots has ", queries[q].dots.size(),
-                        " values, expected ", rows);
-  }
+  const std::size_t rows = expects_blocks("screen", blocks.size(), dims);
+  for (std::size_t q = 0; q < queries.size(); ++q) expects_query("screen", q, queries[q], dims, rows);
   dispatch(
       context, [&] { cpu::screen(context, blocks, dims, queries); },
       [&] { cuda::screen(context, blocks, dims, queries); });
+}
+
+void refine_blocks(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
+                   std::span<const RefineQuery> queries) {
+  const std::size_t rows = expects_blocks("refine_blocks", blocks.size(), dims);
+  for (std::size_t q = 0; q < queries.size(); ++q) {
+    expects_query("refine_blocks", q, queries[q], dims, rows);
+    expects<ShapeError>(queries[q].open.size() == rows / block_rows, "refine_blocks: queries[", q, "].open has ",
+                        queries[q].open.size(), " words, expected ", rows / block_rows);
+  }
+  dispatch(
+      context, [&] { cpu::refine_blocks(context, blocks, dims, queries); },
+      [&] { cuda::refine_blocks(context, blocks, dims, queries); });
 }
 
 void refine_dots(const Context& context, std::span<const std::uint8_t> rows, std::size_t plane_slice_count,

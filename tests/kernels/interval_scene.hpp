@@ -117,7 +117,7 @@ class ResidentScene {
   }
 
   /// The same arrays on the host, for the reference.
-  ResidentRows host_rows() const { return {{scale, residual, norm}, offset, bias, allowed}; }
+  BlockRows host_rows() const { return {{scale, residual, norm}, offset, bias, allowed}; }
 
   struct Marked {
     std::vector<std::uint64_t> words;
@@ -147,7 +147,7 @@ class ResidentScene {
   float norm{};
 
  private:
-  ResidentRows device_rows(const DeviceArray<std::uint64_t>& which) const {
+  BlockRows device_rows(const DeviceArray<std::uint64_t>& which) const {
     return {
         {device_scale.span(), device_residual.span(), norm}, device_offset.span(), device_bias.span(), which.span()};
   }

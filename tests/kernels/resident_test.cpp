@@ -18,7 +18,7 @@ struct Exact {
   std::vector<std::uint64_t> allowed;
   ScoreFrame frame{.step = 0.5F, .q2 = 4.0F, .e1 = 0, .e2 = 0, .relative = 0, .slack = 0x1p-20F, .tail = 0};
 
-  ResidentRows rows() const { return {{scale, residual, 2.0F}, offset, bias, allowed}; }
+  BlockRows rows() const { return {{scale, residual, 2.0F}, offset, bias, allowed}; }
 };
 
 Exact exact_plane(std::size_t blocks, unsigned seed) {
@@ -42,7 +42,7 @@ class OnDevice {
         residual_(context, std::span<const Half>(plane.residual)),
         offset_(context, std::span<const float>(plane.offset)), bias_(context, std::span<const float>(plane.bias)),
         allowed_(context, std::span<const std::uint64_t>(plane.allowed)) {}
-  ResidentRows rows() const {
+  BlockRows rows() const {
     return {{scale_.span(), residual_.span(), 2.0F}, offset_.span(), bias_.span(), allowed_.span()};
   }
   DeviceArray<std::int16_t> dots;
@@ -168,7 +168,7 @@ TEST_P(MarkReachingTest, NamesTheArgumentThatDoesNotFit) {
   const Exact plane = exact_plane(2, 86);
   const OnDevice device(context(), plane);
   DeviceArray<std::uint64_t> marked(context(), 2);
-  const auto message = [&](std::size_t n, ResidentRows rows, std::size_t words) {
+  const auto message = [&](std::size_t n, BlockRows rows, std::size_t words) {
     return message_of<ShapeError>([&] {
       mark_reaching(context(), device.dots.span().first(n), rows, plane.frame, 0.0F, marked.span().first(words));
     });
@@ -176,7 +176,7 @@ TEST_P(MarkReachingTest, NamesTheArgumentThatDoesNotFit) {
   EXPECT_NE(message(127, device.rows(), 2).find("dots has 127"), std::string::npos);
   EXPECT_NE(message(64, device.rows(), 2).find("factors has 128"), std::string::npos);
   EXPECT_NE(message(128, device.rows(), 1).find("marked has 1"), std::string::npos);
-  ResidentRows rows = device.rows();
+  BlockRows rows = device.rows();
   rows.bias = rows.bias.first(3);
   EXPECT_NE(message(128, rows, 2).find("bias has 3"), std::string::npos);
   rows = device.rows();

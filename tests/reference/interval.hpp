@@ -11,7 +11,7 @@
 namespace mpp::reference {
 
 using kernels::Candidate;
-using kernels::ResidentRows;
+using kernels::BlockRows;
 using kernels::ScoreFrame;
 
 struct Interval {
@@ -31,21 +31,21 @@ inline Interval interval(long double dot, long double base, long double a, long 
   return {base + a * t, base + a * t - half, base + a * t + half};
 }
 
-inline long double base_of(const ResidentRows& rows, std::size_t row) {
+inline long double base_of(const BlockRows& rows, std::size_t row) {
   return static_cast<long double>(rows.block_offset[row / 64]) + (rows.bias.empty() ? 0.0F : rows.bias[row]);
 }
-inline bool allowed(const ResidentRows& rows, std::size_t row) {
+inline bool allowed(const BlockRows& rows, std::size_t row) {
   return (rows.allowed[row / 64] >> (row % 64) & 1U) != 0;
 }
 
-inline Interval interval(std::span<const std::int16_t> dots, const ResidentRows& rows, const ScoreFrame& frame,
+inline Interval interval(std::span<const std::int16_t> dots, const BlockRows& rows, const ScoreFrame& frame,
                          std::size_t row) {
   return interval(dots[row], base_of(rows, row), half_value(rows.factors.scale[row]),
                   half_value(rows.factors.residual[row]), rows.factors.norm, frame);
 }
 
 /// All allowed rows, best midpoint first, ties by row. Midpoints are rounded to float.
-inline std::vector<Candidate> midpoints(std::span<const std::int16_t> dots, const ResidentRows& rows,
+inline std::vector<Candidate> midpoints(std::span<const std::int16_t> dots, const BlockRows& rows,
                                         const ScoreFrame& frame) {
   std::vector<Candidate> all;
   for (std::size_t i = 0; i < dots.size(); ++i)

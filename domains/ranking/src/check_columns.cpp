@@ -58,15 +58,18 @@ void check_sizes(const PoolColumns& c) {
                        " elements, expected a positive multiple of dims = ", c.dims);
   check_size("live", c.live, slots / block_rows);
   check_size("block_cell", c.block_cell, slots / block_rows);
-  check_size("sign_blocks", c.sign_blocks, slots * c.coded_dims / 8);
-  check_size("scale", c.scale, slots);
-  check_size("residual", c.residual, slots);
   check_size("bias", c.bias, c.metric == Metric::l2 ? slots : 0);
-  check_size("codes[0]", c.codes[0], 0);
-  check_size("factors[0]", c.factors[0], 0);
-  for (std::size_t p = 1; p < planes; ++p) {
-    check_size(text("codes[", p, "]"), c.codes[p], slots * plane_row_bytes(p, c.coded_dims));
-    check_size(text("factors[", p, "]"), c.factors[p], slots);
+  for (std::size_t p = 0; p < block_planes; ++p) {
+    const BlockPlane& plane = c.block_plane[p];
+    check_size(text("signs[", p, "]"), plane.signs, slots * c.coded_dims / 8);
+    check_size(text("scale[", p, "]"), plane.scale, slots);
+    check_size(text("residual[", p, "]"), plane.residual, slots);
+    check_size(text("norm[", p, "]"), plane.norm, p == 0 ? 0 : slots);
+  }
+  for (std::size_t p = block_planes; p < planes; ++p) {
+    const RowPlane& plane = c.row_plane[p - block_planes];
+    check_size(text("codes[", p, "]"), plane.codes, slots * plane_row_bytes(p, c.coded_dims));
+    check_size(text("factors[", p, "]"), plane.factors, slots);
   }
   check_size("rows", c.rows, slots * c.dims);
   expects<FormatError>(c.tail_rows <= slots, "tail_rows is ", c.tail_rows, ", expected at most slots = ", slots);
@@ -113,14 +116,15 @@ void for_each_live(const PoolColumns& c, Visit visit) {
 
 void check_live_slots(const PoolColumns& c) {
   const float most_bias = std::nextafter(static_cast<float>(c.largest_bias), std::numeric_limits<float>::infinity());
+  const BlockPlane& signs = c.block_plane[0];
   std::vector<bool> taken(c.next_id);
   for_each_live(c, [&](std::size_t slot) {
     const std::uint32_t id = c.ids[slot];
     expects<FormatError>(id < c.next_id, "ids[", slot, "] is ", id, ", expected below next_id = ", c.next_id);
     expects<FormatError>(!taken[id], "ids[", slot, "] is ", id, ", which another row has");
     taken[id] = true;
-    expects<FormatError>(c.scale[slot].bits < half_infinity, "scale[", slot, "] is not finite and >= 0");
-    expects<FormatError>(c.residual[slot].bits <= half_infinity, "residual[", slot, "] is not >= 0");
+    expects<FormatError>(signs.scale[slot].bits < half_infinity, "scale[0][", slot, "] is not finite and >= 0");
+    expects<FormatError>(signs.residual[slot].bits <= half_infinity, "residual[0][", slot, "] is not >= 0");
     if (c.metric == Metric::l2)
       expects<FormatError>(std::fabs(c.bias[slot]) <= most_bias, "bias[", slot, "] is ", c.bias[slot],
                            ", expected at most largest_bias = ", c.largest_bias);

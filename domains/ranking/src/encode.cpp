@@ -71,22 +71,28 @@ struct Chunk {
   }
 
   void scatter(std::span<const std::uint32_t> slots, std::size_t dims, PoolColumns& columns) const {
-    auto& blocks = columns.sign_blocks.values();
-    auto& scale = columns.scale.values();
-    auto& residual = columns.residual.values();
+    for (std::size_t p = 0; p < block_planes; ++p) scatter_blocks(slots, dims, p, columns.block_plane[p]);
+    for (std::size_t p = block_planes; p < kernels::planes; ++p) {
+      RowPlane& plane = columns.row_plane[p - block_planes];
+      const std::size_t bytes = kernels::plane_row_bytes(p, dims);
+      for (std::size_t i = 0; i < slots.size(); ++i) {
+        std::copy_n(codes[p].data() + i * bytes, bytes, plane.codes.values().data() + slots[i] * bytes);
+        plane.factors.values()[slots[i]] = factors[p][i];
+      }
+    }
+  }
+
+  void scatter_blocks(std::span<const std::uint32_t> slots, std::size_t dims, std::size_t p, BlockPlane& plane) const {
+    auto& signs = plane.signs.values();
     const std::size_t groups = dims / 8;
     for (std::size_t i = 0; i < slots.size(); ++i) {
       const std::size_t slot = slots[i];
-      scale[slot] = factors[0][i].scale;
-      residual[slot] = factors[0][i].residual;
+      plane.scale.values()[slot] = factors[p][i].scale;
+      plane.residual.values()[slot] = factors[p][i].residual;
+      if (p > 0) plane.norm.values()[slot] = factors[p][i].norm;
       for (std::size_t g = 0; g < groups; ++g)
-        blocks[(slot / kernels::block_rows * groups + g) * kernels::block_rows + slot % kernels::block_rows] =
-            codes[0][i * groups + g];
-      for (std::size_t p = 1; p < kernels::planes; ++p) {
-        const std::size_t bytes = kernels::plane_row_bytes(p, dims);
-        std::copy_n(codes[p].data() + i * bytes, bytes, columns.codes[p].values().data() + slot * bytes);
-        columns.factors[p].values()[slot] = factors[p][i];
-      }
+        signs[(slot / kernels::block_rows * groups + g) * kernels::block_rows + slot % kernels::block_rows] =
+            codes[p][i * groups + g];
     }
   }
 };

@@ -41,16 +41,32 @@ std::vector<std::uint32_t> place(std::span<const std::uint32_t> cell, std::size_
 // Makes room for `blocks` blocks in every per-slot column.
 void resize_slots(std::size_t blocks, PoolColumns& columns) {
   const std::size_t slots = blocks * kernels::block_rows;
-  columns.sign_blocks.values().resize(kernels::blocked_bytes(slots, columns.coded_dims));
-  columns.scale.values().resize(slots);
-  columns.residual.values().resize(slots);
   columns.live.values().resize(blocks);
   columns.ids.values().resize(slots);
   columns.rows.values().resize(slots * columns.dims);
   if (columns.metric == Metric::l2) columns.bias.values().resize(slots);
-  for (std::size_t p = 1; p < kernels::planes; ++p) {
-    columns.codes[p].values().resize(slots * kernels::plane_row_bytes(p, columns.coded_dims));
-    columns.factors[p].values().resize(slots);
+  for (std::size_t p = 0; p < block_planes; ++p) {
+    BlockPlane& plane = columns.block_plane[p];
+    plane.signs.values().resize(kernels::blocked_bytes(slots, columns.coded_dims));
+    plane.scale.values().resize(slots);
+    plane.residual.values().resize(slots);
+    if (p > 0) plane.norm.values().resize(slots);
+  }
+  for (std::size_t p = block_planes; p < kernels::planes; ++p) {
+    RowPlane& plane = columns.row_plane[p - block_planes];
+    plane.codes.values().resize(slots * kernels::plane_row_bytes(p, columns.coded_dims));
+    plane.factors.values().resize(slots);
+  }
+}
+
+// From the first of the blocks that have changed.
+void find_top_scales(std::size_t first, PoolColumns& columns) {
+  auto& top = columns.block_plane[0].top_scale.values();
+  top.resize(columns.blocks());
+  for (std::size_t b = first; b < top.size(); ++b) {
+    const auto scale = columns.block_plane[0].scale.view().subspan(b * kernels::block_rows, kernels::block_rows);
+    const auto bits = [](kernels::Half x) { return x.bits; };  // ordered like the halves, which are not negative
+    top[b] = kernels::to_float(*std::ranges::max_element(scale, {}, bits));
   }
 }
 
@@ -59,6 +75,11 @@ void name_rows(std::span<const std::uint32_t> slots, PoolColumns& columns) {
     columns.ids.values()[slot] = static_cast<std::uint32_t>(columns.next_id++);
     columns.live.values()[slot / kernels::block_rows] |= std::uint64_t{1} << slot % kernels::block_rows;
   }
+}
+
+std::uint64_t bytes_of_plane(const BlockPlane& plane) {
+  return plane.signs.bytes() + plane.scale.bytes() + plane.residual.bytes() + plane.norm.bytes() +
+         plane.top_scale.bytes();
 }
 
 Cells make_cells(std::span<const float> rows, std::size_t dims, const PoolOptions& options) {
@@ -71,6 +92,7 @@ Cells make_cells(std::span<const float> rows, std::size_t dims, const PoolOption
 
 Pool::Pool(PoolColumns columns) : columns_(std::move(columns)) {
   check_columns(columns_);
+  find_top_scales(0, columns_);
   for (const std::uint64_t word : columns_.live.view()) size_ += static_cast<std::size_t>(std::popcount(word));
 }
 
@@ -128,6 +150,7 @@ std::uint64_t Pool::add(std::span<const float> rows) {
     resize_slots(old_blocks, columns_);
     throw;
   }
+  find_top_scales(tail_start / kernels::block_rows, columns_);
   name_rows(slot, columns_);
   columns_.tail_rows += n;
   size_ += n;
@@ -148,15 +171,16 @@ void Pool::remove(std::uint64_t id) {
 
 Footprint Pool::resident() const noexcept {
   const PoolColumns& c = columns_;
-  const std::uint64_t bytes = c.sign_blocks.bytes() + c.scale.bytes() + c.residual.bytes() + c.bias.bytes() +
-                              c.live.bytes() + c.rotation.bytes() + c.centers.bytes() + c.block_cell.bytes();
+  const std::uint64_t bytes = bytes_of_plane(c.block_plane[0]) + c.bias.bytes() + c.live.bytes() + c.rotation.bytes() +
+                              c.centers.bytes() + c.block_cell.bytes();
   return Footprint::host(Bytes{bytes});
 }
 
 Footprint Pool::backing() const noexcept {
   const PoolColumns& c = columns_;
   std::uint64_t bytes = c.ids.bytes() + c.rows.bytes();
-  for (std::size_t p = 1; p < kernels::planes; ++p) bytes += c.codes[p].bytes() + c.factors[p].bytes();
+  for (std::size_t p = 1; p < block_planes; ++p) bytes += bytes_of_plane(c.block_plane[p]);
+  for (const RowPlane& plane : c.row_plane) bytes += plane.codes.bytes() + plane.factors.bytes();
   return c.rows.mapped() ? Footprint::disk(Bytes{bytes}) : Footprint::host(Bytes{bytes});
 }
 

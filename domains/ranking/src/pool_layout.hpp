@@ -15,7 +15,7 @@ namespace mpp::ranking::layout {
 inline constexpr std::array<char, 8> magic{'M', 'P', 'P', '-', 'P', 'O', 'O', 'L'};
 inline constexpr std::uint32_t version = 1;
 inline constexpr std::uint64_t alignment = 64;  ///< of sections: a mapped column starts a cache line
-inline constexpr std::size_t sections = 16;
+inline constexpr std::size_t sections = 18;
 
 struct Entry {
   std::uint64_t offset;    ///< from the start of the file
@@ -39,7 +39,7 @@ struct Head {
   double largest_bias;
   std::array<Entry, sections> table;
   Metric metric;
-  std::array<std::uint8_t, 51> reserved;  ///< zero
+  std::array<std::uint8_t, 3> reserved;  ///< zero
   std::uint32_t checksum;                 ///< CRC-32C of everything before it
 };
 
@@ -70,18 +70,20 @@ void visit_columns(Columns& columns, Visit visit) {
   next("rotation", Read::always, columns.rotation);
   next("centers", Read::always, columns.centers);
   next("block_cell", Read::always, columns.block_cell);
-  next("sign_blocks", Read::always, columns.sign_blocks);
-  next("scale", Read::always, columns.scale);
-  next("residual", Read::always, columns.residual);
+  next("signs[0]", Read::always, columns.block_plane[0].signs);
+  next("scale[0]", Read::always, columns.block_plane[0].scale);
+  next("residual[0]", Read::always, columns.block_plane[0].residual);
   next("bias", Read::always, columns.bias);
   next("live", Read::always, columns.live);
   next("ids", Read::always, columns.ids);  // check_columns() looks at every one
-  next("codes[1]", Read::by_row, columns.codes[1]);
-  next("codes[2]", Read::by_row, columns.codes[2]);
-  next("codes[3]", Read::by_row, columns.codes[3]);
-  next("factors[1]", Read::by_row, columns.factors[1]);
-  next("factors[2]", Read::by_row, columns.factors[2]);
-  next("factors[3]", Read::by_row, columns.factors[3]);
+  next("signs[1]", Read::by_row, columns.block_plane[1].signs);
+  next("scale[1]", Read::by_row, columns.block_plane[1].scale);
+  next("residual[1]", Read::by_row, columns.block_plane[1].residual);
+  next("norm[1]", Read::by_row, columns.block_plane[1].norm);
+  next("codes[2]", Read::by_row, columns.row_plane[0].codes);
+  next("codes[3]", Read::by_row, columns.row_plane[1].codes);
+  next("factors[2]", Read::by_row, columns.row_plane[0].factors);
+  next("factors[3]", Read::by_row, columns.row_plane[1].factors);
   next("rows", Read::by_row, columns.rows);
 }
 

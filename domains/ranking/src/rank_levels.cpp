@@ -8,63 +8,30 @@
 #include <mpp/ranking/rank_tier.hpp>
 
 #include "src/contenders.hpp"
+#include "src/plane_intervals.hpp"
 
 namespace mpp::ranking {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-float sign_norm(const PoolColumns& c) { return std::nextafter(std::sqrt(static_cast<float>(c.coded_dims)), infinity); }
-
 void set_bit(std::span<std::uint64_t> bits, std::size_t i, bool value) {
   const std::uint64_t bit = std::uint64_t{1} << i % kernels::block_rows;
   bits[i / kernels::block_rows] = value ? bits[i / kernels::block_rows] | bit : bits[i / kernels::block_rows] & ~bit;
 }
 
-// Intervals of the pilot's rows after plane 0.
-std::vector<kernels::ScoreInterval> sign_intervals(const PoolColumns& c, std::span<const kernels::Candidate> pilot,
-                                                   const RankState& state) {
-  const std::size_t n = pilot.size();
-  std::vector<std::int32_t> dots(n);
-  std::vector<kernels::PlaneFactors> factors(n);
-  std::vector<float> base(n);
-  std::vector<kernels::ScoreInterval> intervals(n, {-infinity, infinity});
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::size_t slot = pilot[i].row;
-    dots[i] = state.dots[slot];
-    factors[i] = {c.scale[slot], c.residual[slot], kernels::half_above(sign_norm(c))};
-    base[i] = state.frame.block_offset[slot / kernels::block_rows] + (c.bias.size() == 0 ? 0.0F : c.bias[slot]);
-  }
-  kernels::tighten_intervals({}, dots, factors, base, plane_frame(state.frame, 0), intervals);
+// Intervals of listed rows after a block plane.
+std::vector<kernels::ScoreInterval> block_intervals(const PoolColumns& c, const RankState& state, std::size_t plane,
+                                                    std::span<const std::uint32_t> slots) {
+  std::vector<std::int32_t> dots(slots.size());
+  for (std::size_t i = 0; i < slots.size(); ++i) dots[i] = state.dots[slots[i]];
+  std::vector<kernels::ScoreInterval> intervals(slots.size(), {-infinity, infinity});
+  tighten(c, state.frame, plane, slots, dots, intervals);
   return intervals;
 }
 
-// Intersects the intervals of the open rows with those of one more plane. Factors and offsets pass through a small
-// buffer: they are read once.
-void tighten_open(const PoolColumns& c, std::size_t plane, RankState& state) {
-  constexpr std::size_t chunk = 512;
-  constexpr std::size_t ahead = 24;
-  const kernels::ScoreFrame frame = plane_frame(state.frame, plane);
-  const auto from = c.factors[plane].view();
-  const auto bias = c.bias.view();
-  std::array<kernels::PlaneFactors, chunk> factors;
-  std::array<float, chunk> base;
-  for (std::size_t first = 0; first < state.open_rows; first += chunk) {
-    const std::size_t n = std::min(chunk, state.open_rows - first);
-    const std::span<const std::uint32_t> slots = std::span(state.slot).subspan(first);
-    for (std::size_t i = 0; i < n; ++i) {
-      __builtin_prefetch(&from[slots[std::min(i + ahead, slots.size() - 1)]]);
-      factors[i] = from[slots[i]];
-      const float offset = state.frame.block_offset[slots[i] / kernels::block_rows];
-      base[i] = bias.empty() ? offset : offset + bias[slots[i]];
-    }
-    kernels::tighten_intervals({}, std::span(state.dot).subspan(first, n), std::span(factors).first(n),
-                               std::span(base).first(n), frame, std::span(state.interval).subspan(first, n));
-  }
-}
-
-// The open rows with the best midpoints, best first: positions in the lists of the state, not slots.
-std::span<kernels::Candidate> best_open(RankState& state) {
+// The open rows with the best midpoints from `least` on: positions in the lists of the state, not slots.
+std::span<kernels::Candidate> best_open(RankState& state, float least) {
   const auto before = [](const kernels::Candidate& a, const kernels::Candidate& b) {
     return a.score > b.score || (a.score == b.score && a.row < b.row);
   };
@@ -73,6 +40,7 @@ std::span<kernels::Candidate> best_open(RankState& state) {
     const kernels::ScoreInterval s = state.interval[i];
     float mid = 0.5F * s.lower + 0.5F * s.upper;
     if (std::isnan(mid)) mid = -infinity;
+    if (mid < least) continue;
     const kernels::Candidate candidate{mid, static_cast<std::uint32_t>(i)};
     const auto end = [&] { return state.pilot.begin() + static_cast<std::ptrdiff_t>(n); };
     if (n < state.pilot.size()) {
@@ -90,45 +58,65 @@ std::span<kernels::Candidate> best_open(RankState& state) {
 }  // namespace
 
 Ranking RankTier::execute(const Request& request, State& state, Level level) const {
-  if (level == 0) rank_signs(request, state);
-  if (level >= 1 && level < kernels::planes) rank_codes(request, state, level);
+  if (level < block_planes) rank_blocks(request, state, level);
+  if (level >= block_planes && level < kernels::planes) rank_codes(request, state, level);
   if (level == kernels::planes) rank_rows(request, state);
   return answer(pool_, state);
 }
 
-void RankTier::rank_signs(const Request& request, State& state) const {
+// Only rows whose midpoint reaches the threshold promise to raise it. An answer made of codes is made anew.
+float RankTier::pilot_from(const Request& request, const State& state) const {
+  return options_.rescore ? threshold_in_frame(state.frame, threshold(request, state)) : -infinity;
+}
+
+void RankTier::rank_blocks(const Request& request, State& state, std::size_t plane) const {
   const PoolColumns& c = pool_.columns();
-  const kernels::ScoreFrame frame = plane_frame(state.frame, 0);
-  const kernels::ResidentRows rows{.factors = {c.scale.view(), c.residual.view(), sign_norm(c)},
-                                   .block_offset = state.frame.block_offset,
-                                   .bias = c.bias.view(),
-                                   .allowed = state.open};
+  const kernels::ScoreFrame frame = plane_frame(state.frame, plane);
+  const kernels::BlockRows rows = block_rows_of(c, state.frame, plane, state.open);
   const auto pilot = std::span<const kernels::Candidate>(state.pilot)
-                         .first(kernels::best_midpoints({}, state.dots, rows, frame, state.pilot));
+                         .first(kernels::best_midpoints({}, state.dots, rows, frame, state.pilot,
+                                                        pilot_from(request, state)));
   if (options_.rescore) {
     rescore_pilot(pool_, request, pilot, state);
     for (const kernels::Candidate& row : pilot)
       set_bit(state.open, row.row, false);  // exact: in the answer or below it
   } else {
-    bound_pilot(pool_, request, pilot, sign_intervals(c, pilot, state), state);
+    std::vector<std::uint32_t> slots;
+    for (const kernels::Candidate& row : pilot) slots.push_back(row.row);
+    bound_pilot(pool_, request, pilot, block_intervals(c, state, plane, slots), state);
     for (const Contender& row : state.contenders) set_bit(state.open, row.slot, false);
   }
   const float bar = threshold_in_frame(state.frame, threshold(request, state));
-  const kernels::Reach reach = kernels::mark_reaching({}, state.dots, rows, frame, bar, state.marked);
-  state.highest_open = score_of_frame(state.frame, reach.highest);
-  RecallCount recall(request, state);
-  recall.add(reach.highest, reach.rows);  // one upper score stands for all of them
-  state.recall = recall.share();
+  const kernels::Reach reach = kernels::mark_reaching({}, state.dots, rows, frame, bar, state.open);
+  const double highest = score_of_frame(state.frame, reach.highest);
+  state.highest_open = options_.rescore ? std::min(state.highest_open, highest) : highest;
+  state.recall = recall_of_blocks(request, state, plane, reach);
   state.open_rows = reach.rows;
   if (!options_.rescore) {  // the answer itself is not exact yet: it stays on the ladder
-    for (const Contender& row : state.contenders) set_bit(state.marked, row.slot, true);
+    for (const Contender& row : state.contenders) set_bit(state.open, row.slot, true);
     state.open_rows += state.contenders.size();
   }
 }
 
+// Counts a few open rows one by one; many of them all stand at the highest upper score.
+double RankTier::recall_of_blocks(const Request& request, const State& state, std::size_t plane,
+                                  const kernels::Reach& reach) const {
+  constexpr std::size_t few = 128;
+  RecallCount recall(request, state);
+  if (reach.rows > few) {
+    recall.add(reach.highest, reach.rows);
+    return recall.share();
+  }
+  std::vector<std::uint32_t> slots(reach.rows);
+  kernels::compact_marked({}, state.open, slots);
+  for (const kernels::ScoreInterval& interval : block_intervals(pool_.columns(), state, plane, slots))
+    recall.add(std::isnan(interval.upper) ? infinity : interval.upper);
+  return recall.share();
+}
+
 void RankTier::rank_codes(const Request& request, State& state, std::size_t plane) const {
-  tighten_open(pool_.columns(), plane, state);
-  const auto best = best_open(state);
+  tighten(pool_.columns(), state.frame, plane, state.slot, state.dot, state.interval);
+  const auto best = best_open(state, pilot_from(request, state));
   const auto positions = std::vector<kernels::Candidate>(best.begin(), best.end());
   std::vector<kernels::ScoreInterval> intervals;
   for (kernels::Candidate& row : best) {

@@ -20,14 +20,10 @@ constexpr Level exact_level = kernels::planes;
 // Bytes of one open row that every code level needs.
 constexpr Bytes open_row_bytes{sizeof(std::uint32_t) + sizeof(std::int32_t) + sizeof(kernels::ScoreInterval)};
 
-// Slices that a code level brings in for each open row: those of its plane, or from the first one that is missing.
-std::size_t first_slice(std::size_t plane, bool fresh) {
-  if (plane + 1 == kernels::planes) return 0;
-  return fresh ? 1 : kernels::plane_end[plane - 1];
-}
-
-Bytes code_row_bytes(std::size_t plane, bool fresh, std::size_t coded_dims) {
-  return Bytes{(kernels::plane_end[plane] - first_slice(plane, fresh)) * coded_dims / 8};
+// Slices that a code level brings in for each open row.
+std::size_t first_slice(std::size_t plane) { return plane + 1 == kernels::planes ? 0 : kernels::plane_end[plane - 1]; }
+Bytes code_row_bytes(std::size_t plane, std::size_t coded_dims) {
+  return Bytes{(kernels::plane_end[plane] - first_slice(plane)) * coded_dims / 8};
 }
 
 std::size_t allowed_rows(const Pool& pool, const RankRequest& request) {
@@ -57,34 +53,36 @@ void copy_bytes(const std::uint8_t* from, std::size_t bytes, std::uint8_t* to) {
   for (; i < bytes; ++i) to[i] = from[i];
 }
 
-// Plane 0 of a row lies spread over its block.
-std::uint8_t* copy_signs(const PoolColumns& c, std::size_t slot, std::uint8_t* out) {
-  const std::size_t groups = c.coded_dims / 8;
-  const std::uint8_t* block = c.sign_blocks.view().data() + slot / kernels::block_rows * groups * kernels::block_rows;
-  for (std::size_t g = 0; g < groups; ++g) *out++ = block[g * kernels::block_rows + slot % kernels::block_rows];
+// A row of a block plane lies spread over its block, a byte in each line; `later` is a row that follows soon.
+std::uint8_t* copy_signs(const BlockPlane& plane, std::size_t slot, std::size_t later, std::size_t coded_dims,
+                         std::uint8_t* out) {
+  const std::size_t groups = coded_dims / 8;
+  const auto block_of = [&](std::size_t row) {
+    return plane.signs.view().data() + row / kernels::block_rows * groups * kernels::block_rows;
+  };
+  for (std::size_t g = 0; g < groups; ++g) {
+    __builtin_prefetch(block_of(later) + g * kernels::block_rows);
+    *out++ = block_of(slot)[g * kernels::block_rows + slot % kernels::block_rows];
+  }
   return out;
 }
 
-// Brings the slices [first, end of plane) of the listed rows together, one row after the other.
+// Brings the slices [first_slice, end) of a plane together for the listed rows, one row after the other.
 // The rows lie far apart: their lines are asked for some rows ahead.
-void gather_codes(const PoolColumns& c, std::span<const std::uint32_t> slots, std::size_t first, std::size_t plane,
-                  std::uint8_t* codes) {
+void gather_codes(const PoolColumns& c, std::span<const std::uint32_t> slots, std::size_t plane, std::uint8_t* codes) {
   constexpr std::size_t ahead = 24;
-  std::array<const std::uint8_t*, kernels::planes> from{};
-  std::array<std::size_t, kernels::planes> bytes{};
-  for (std::size_t p = 1; p <= plane; ++p) {
-    if (kernels::plane_end[p] > first) from[p] = c.codes[p].view().data();
-    bytes[p] = kernels::plane_row_bytes(p, c.coded_dims);
-  }
+  const bool whole = first_slice(plane) == 0;
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const std::size_t slot = slots[i];
     const std::size_t later = slots[std::min(i + ahead, slots.size() - 1)];
-    if (first == 0) codes = copy_signs(c, slot, codes);
-    for (std::size_t p = 1; p <= plane; ++p) {
-      if (from[p] == nullptr) continue;
-      __builtin_prefetch(from[p] + later * bytes[p]);
-      copy_bytes(from[p] + slot * bytes[p], bytes[p], codes);
-      codes += bytes[p];
+    if (whole)
+      for (const BlockPlane& signs : c.block_plane) codes = copy_signs(signs, slot, slots[std::min(i + 4, slots.size() - 1)], c.coded_dims, codes);
+    for (std::size_t p = whole ? block_planes : plane; p <= plane; ++p) {
+      const std::uint8_t* from = c.row_plane[p - block_planes].codes.view().data();
+      const std::size_t bytes = kernels::plane_row_bytes(p, c.coded_dims);
+      __builtin_prefetch(from + later * bytes);
+      copy_bytes(from + slot * bytes, bytes, codes);
+      codes += bytes;
     }
   }
 }
@@ -98,7 +96,7 @@ void discard(Buffer<T>& buffer) {
 }  // namespace
 
 RankState::RankState(std::pmr::memory_resource* memory)
-    : frame(memory), open(memory), marked(memory), pilot(memory), pilot_rows(memory), pilot_scores(memory),
+    : frame(memory), open(memory), pilot(memory), pilot_rows(memory), pilot_scores(memory),
       contenders(memory), slot(memory), dot(memory), interval(memory), dots(memory), codes(memory), rows(memory),
       row_scores(memory), scored(memory), highest_open(std::numeric_limits<double>::infinity()) {}
 
@@ -114,15 +112,16 @@ std::size_t RankTier::pilot_size(const Request& request) const {
 Bytes RankTier::common_bytes(const Request& request) const {
   const std::size_t pilot = pilot_size(request);
   const std::size_t k = std::min(request.k, pool_.size());
-  return frame_bytes(pool_) + bytes_of<std::uint64_t>(2 * pool_.columns().blocks()) +
+  return frame_bytes(pool_) + bytes_of<std::uint64_t>(pool_.columns().blocks()) +
          bytes_of<kernels::Candidate>(pilot) + bytes_of<float>(std::min(pilot, rescored_together) * pool_.dims()) +
          bytes_of<double>(pilot) + bytes_of<Contender>(k + pilot);
 }
 
 // Bytes of what a level needs only until the next one.
-Bytes RankTier::turn_bytes(const Request& request, Level level, std::size_t open_rows, bool fresh) const {
-  if (level == 0) return bytes_of<std::int16_t>(pool_.columns().slots());
-  if (level < exact_level) return code_row_bytes(level, fresh, pool_.columns().coded_dims) * open_rows;
+Bytes RankTier::turn_bytes(const Request& request, Level level, std::size_t open_rows) const {
+  const PoolColumns& c = pool_.columns();
+  if (level < block_planes) return bytes_of<std::int16_t>(c.slots());
+  if (level < exact_level) return code_row_bytes(level, c.coded_dims) * open_rows;
   return (bytes_of<float>(pool_.dims()) + bytes_of<double>(1)) * open_rows +
          bytes_of<kernels::Scored>(open_rows + std::min(request.k, pool_.size()));
 }
@@ -131,20 +130,20 @@ Footprint RankTier::footprint(const Request& request, Level level) const {
   check_request(pool_, request);
   const std::size_t n = allowed_rows(pool_, request);
   Bytes turns;
-  for (Level l = 0; l <= level; ++l) turns = std::max(turns, turn_bytes(request, l, n, true));
-  return Footprint::host(common_bytes(request) + turns + (level >= 1 ? open_row_bytes * n : Bytes{}));
+  for (Level l = 0; l <= level; ++l) turns = std::max(turns, turn_bytes(request, l, n));
+  return Footprint::host(common_bytes(request) + turns + (level >= block_planes ? open_row_bytes * n : Bytes{}));
 }
 
 Footprint RankTier::increment(const Request& request, const State& state, Level level) const {
   check_request(pool_, request);
-  const bool fresh = !state.framed;
+  const bool fresh = state.screened == 0;
   const std::size_t n = fresh ? allowed_rows(pool_, request) : state.open_rows;
   const Bytes had = state.turn_bytes;
-  Bytes needed = std::max(had, turn_bytes(request, level, n, fresh));
-  if (fresh) needed = std::max(needed, turn_bytes(request, 0, n, fresh));  // plane 0 is screened in any case
+  Bytes needed = std::max(had, turn_bytes(request, level, n));
+  if (fresh) needed = std::max(needed, turn_bytes(request, 0, n));  // the block planes are screened in any case
   Bytes bytes = needed - had;
   if (fresh) bytes += common_bytes(request);
-  if (level >= 1 && level < exact_level && state.slot.capacity() == 0) bytes += open_row_bytes * n;
+  if (level >= block_planes && level < exact_level && state.slot.capacity() == 0) bytes += open_row_bytes * n;
   return Footprint::host(bytes);
 }
 
@@ -154,33 +153,46 @@ void RankTier::prepare(const Request& request, State& state) const {
   const std::size_t pilot = pilot_size(request);
   make_frame(pool_, request.query, Delta{request.delta.value / static_cast<double>(levels())}, state.frame);
   state.dots.resize(c.slots());
-  state.turn_bytes = turn_bytes(request, 0, 0, true);
+  state.turn_bytes = turn_bytes(request, 0, 0);
   state.open.assign(c.live.view().begin(), c.live.view().end());
   if (request.filter != nullptr)
     for (std::size_t b = 0; b < state.open.size(); ++b) state.open[b] &= request.filter->bits()[b];
-  state.marked.resize(state.open.size());
-  std::copy(state.open.begin(), state.open.end(), state.marked.begin());
   state.pilot.resize(pilot);
   state.pilot_rows.resize(std::min(pilot, rescored_together) * pool_.dims());
   state.pilot_scores.resize(pilot);
   state.contenders.reserve(std::min(request.k, pool_.size()) + pilot);
   state.open_rows = allowed_rows(pool_, request);
-  state.framed = true;
 }
 
 void RankTier::materialise_batch(std::span<const BatchItem<RankTier>> items, Level level) const {
+  screen_signs(items);
+  if (level == 0) return;
+  refine_blocks(items);
+  if (level < block_planes) return;
+  for (const auto& [request, state] : items) bring_in(*request, *state, level);
+}
+
+void RankTier::screen_signs(std::span<const BatchItem<RankTier>> items) const {
+  const PoolColumns& c = pool_.columns();
   std::vector<kernels::ScreenQuery> queries;
-  std::vector<bool> fresh;
   for (const auto& [request, state] : items) {
-    fresh.push_back(!state->framed);
-    if (!fresh.back()) continue;
+    if (state->screened > 0) continue;
     prepare(*request, *state);
     queries.push_back({state->frame.table, state->dots});
+    state->screened = 1;
   }
+  if (!queries.empty()) kernels::screen({}, c.block_plane[0].signs.view(), c.coded_dims, queries);
+}
+
+void RankTier::refine_blocks(std::span<const BatchItem<RankTier>> items) const {
   const PoolColumns& c = pool_.columns();
-  if (!queries.empty()) kernels::screen({}, c.sign_blocks.view(), c.coded_dims, queries);
-  if (level == 0) return;
-  for (std::size_t i = 0; i < items.size(); ++i) bring_in(*items[i].request, *items[i].state, level, fresh[i]);
+  std::vector<kernels::RefineQuery> queries;
+  for (const auto& [request, state] : items) {
+    if (state->screened == block_planes) continue;
+    queries.push_back({state->frame.table, state->dots, state->open});
+    state->screened = block_planes;
+  }
+  if (!queries.empty()) kernels::refine_blocks({}, c.block_plane[1].signs.view(), c.coded_dims, queries);
 }
 
 void RankTier::materialise(const Request& request, State& state, Level level) const {
@@ -188,37 +200,36 @@ void RankTier::materialise(const Request& request, State& state, Level level) co
   materialise_batch(std::span(&item, 1), level);
 }
 
-void RankTier::bring_in(const Request& request, State& state, Level level, bool fresh) const {
-  state.turn_bytes = std::max(state.turn_bytes, turn_bytes(request, level, state.open_rows, fresh));
+void RankTier::bring_in(const Request& request, State& state, Level level) const {
+  state.turn_bytes = std::max(state.turn_bytes, turn_bytes(request, level, state.open_rows));
   if (state.slot.capacity() == 0) list_open(state);
-  discard(state.dots);
   discard(state.codes);
-  if (level < exact_level) bring_in_codes(state, level, fresh);
+  if (level < exact_level) bring_in_codes(state, level);
   if (level == exact_level) bring_in_rows(request, state);
 }
 
-// Lists the rows that the sign plane has left open.
+// Lists the rows that the block planes have left open, with what they say of them.
 void RankTier::list_open(State& state) const {
   const std::size_t n = state.open_rows;
   state.slot.resize(n);
   state.dot.resize(n);
   state.interval.resize(n);
-  kernels::compact_marked({}, state.marked, state.slot);
+  kernels::compact_marked({}, state.open, state.slot);
   for (std::size_t i = 0; i < n; ++i) {
     state.dot[i] = state.dots[state.slot[i]];
     state.interval[i] = {-infinity, infinity};
   }
+  discard(state.dots);
 }
 
 // Adds the codes of one more plane to the rows that are left.
-void RankTier::bring_in_codes(State& state, std::size_t plane, bool fresh) const {
+void RankTier::bring_in_codes(State& state, std::size_t plane) const {
   const PoolColumns& c = pool_.columns();
-  const std::size_t first = first_slice(plane, fresh);
-  const std::size_t count = kernels::plane_end[plane] - first;
+  const std::size_t count = kernels::plane_end[plane] - first_slice(plane);
   state.codes.resize(state.open_rows * count * c.coded_dims / 8);
-  gather_codes(c, state.slot, first, plane, state.codes.data());
+  gather_codes(c, state.slot, plane, state.codes.data());
   const bool finest = plane + 1 == kernels::planes;
-  if (first == 0) std::fill(state.dot.begin(), state.dot.end(), 0);
+  if (finest) std::fill(state.dot.begin(), state.dot.end(), 0);
   kernels::refine_dots({}, state.codes, count, finest ? state.frame.fine_code : state.frame.coarse_code, state.dot);
 }
 

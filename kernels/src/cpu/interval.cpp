@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -17,11 +18,16 @@ HWY_BEFORE_NAMESPACE();
 namespace mpp::kernels::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-template <class Mask>
-std::uint64_t bits_of(Mask mask) {
-  std::uint64_t bits = 0;
-  hn::StoreMaskBits(Floats(), mask, reinterpret_cast<std::uint8_t*>(&bits));
-  return bits & ((std::uint64_t{1} << hn::Lanes(Floats())) - 1);
+// Which rows of a block pass: bit i for row i. `test` gets the number of a vector's first row and returns its mask.
+template <class Test>
+HWY_INLINE std::uint64_t rows_passing(Test test) {
+  std::uint64_t word = 0;
+  for (std::size_t at = 0; at < block_rows; at += hn::Lanes(Floats())) {
+    std::uint64_t bits = 0;
+    hn::StoreMaskBits(Floats(), test(at), reinterpret_cast<std::uint8_t*>(&bits));
+    word |= (bits & ((std::uint64_t{1} << hn::Lanes(Floats())) - 1)) << at;
+  }
+  return word;
 }
 
 inline Vector load_dots(const std::int16_t* p) {
@@ -30,17 +36,43 @@ inline Vector load_dots(const std::int16_t* p) {
   return hn::ConvertTo(Floats(), hn::PromoteTo(wide, hn::LoadU(narrow, p)));
 }
 
-// Offset of the block plus, for L2, the bias of each row.
-inline Vector load_base(const ResidentRows& rows, std::size_t row) {
-  const auto offset = hn::Set(Floats(), rows.block_offset[row / block_rows]);
-  return rows.bias.empty() ? offset : hn::Add(offset, hn::LoadU(Floats(), rows.bias.data() + row));
-}
+// The rows of a block as vectors.
+struct Block {
+  Block(std::span<const std::int16_t> all_dots, const BlockRows& rows, std::size_t block)
+      : dots(all_dots.data() + block * block_rows), scales(rows.factors.scale.data() + block * block_rows),
+        residuals(rows.factors.residual.data() + block * block_rows),
+        bias(rows.bias.empty() ? nullptr : rows.bias.data() + block * block_rows),
+        offset(hn::Set(Floats(), rows.block_offset[block])) {}
+
+  HWY_INLINE Vector dot(std::size_t at) const { return load_dots(dots + at); }
+  HWY_INLINE Vector scale(std::size_t at) const { return load_half(scales + at); }
+  HWY_INLINE Vector residual(std::size_t at) const { return load_half(residuals + at); }
+  // Offset of the block plus, for L2, the bias of each row.
+  HWY_INLINE Vector base(std::size_t at) const {
+    return bias == nullptr ? offset : hn::Add(offset, hn::LoadU(Floats(), bias + at));
+  }
+
+  const std::int16_t* dots;
+  const Half* scales;
+  const Half* residuals;
+  const float* bias;
+  Vector offset;
+};
 
 // Keeps the best of a stream: collects up to twice as many, then cuts, so that the bar rises.
 class BestList {
  public:
-  explicit BestList(std::size_t capacity) : capacity_(capacity) { list_.reserve(2 * capacity); }
+  BestList(std::size_t capacity, float least)
+      : capacity_(capacity), bar_(std::max(least, std::numeric_limits<float>::lowest())) {
+    list_.reserve(2 * capacity);
+  }
+  /// A row below has no place in the list.
   float bar() const { return bar_; }
+  /// Rows from now on come before those in the list: with equal scores they rank ahead.
+  void wrap() {
+    wrapped_ = true;
+    if (list_.size() >= capacity_) cut();
+  }
   void add(float score, std::size_t row) {
     list_.push_back({score, static_cast<std::uint32_t>(row)});
     if (list_.size() == 2 * capacity_) cut();
@@ -60,71 +92,212 @@ class BestList {
     const auto last = list_.begin() + static_cast<std::ptrdiff_t>(capacity_);
     std::nth_element(list_.begin(), last - 1, list_.end(), before);
     list_.erase(last, list_.end());
-    bar_ = list_.back().score;  // a later row with the same score ranks behind, so only larger ones may enter
+    bar_ = list_.back().score;
+    // A later row with the same score ranks behind, so only larger ones may enter.
+    if (!wrapped_) bar_ = std::nextafter(bar_, std::numeric_limits<float>::infinity());
   }
   std::size_t capacity_;
   std::vector<Candidate> list_;
-  float bar_ = -std::numeric_limits<float>::infinity();
+  float bar_;
+  bool wrapped_ = false;
 };
 
-std::size_t BestMidpoints(std::span<const std::int16_t> dots, const ResidentRows& rows, const ScoreFrame& frame,
-                          std::span<Candidate> best) {
+// Tells from the dot products alone that no row of a block can have a midpoint of `bar`: float operations are monotone.
+class BlockSkip {
+ public:
+  BlockSkip(const BlockRows& rows, const ScoreFrame& frame)
+      : rows_(rows), step_(frame.step), known_(!rows.top_scale.empty() && rows.bias.empty()) {}
+
+  HWY_INLINE bool operator()(const std::int16_t* dots, std::size_t block, float bar) const {
+    if (!known_) return false;
+    // mid >= bar needs dot >= (bar - offset) / (scale step), up to the rounding of these few operations.
+    const float needed =
+        (bar - rows_.block_offset[block]) / (rows_.top_scale[block] * step_) * (1.0F - 0x1p-20F) - 1.0F;
+    if (!(needed > 0.0F)) return false;
+    const hn::CappedTag<std::int16_t, block_rows> words;
+    const auto least = hn::Set(words, static_cast<std::int16_t>(std::min(needed, 32767.0F)));
+    auto below = hn::Lt(hn::LoadU(words, dots), least);
+    for (std::size_t at = hn::Lanes(words); at < block_rows; at += hn::Lanes(words))
+      below = hn::And(below, hn::Lt(hn::LoadU(words, dots + at), least));
+    return hn::AllTrue(words, below);
+  }
+
+ private:
+  const BlockRows& rows_;
+  float step_;
+  bool known_;
+};
+
+// Rare: a row of a block that enters the list.
+HWY_NOINLINE void collect(const Block& block, const IntervalMaker& make, std::uint64_t rows, std::size_t first_row,
+                          BestList& list) {
+  HWY_ALIGN float scores[block_rows];
+  for (std::size_t at = 0; at < block_rows; at += hn::Lanes(Floats()))
+    hn::Store(make.mid(block.dot(at), block.base(at), block.scale(at)), Floats(), scores + at);
+  for (; rows != 0; rows &= rows - 1) {
+    const auto i = static_cast<std::size_t>(std::countr_zero(rows));
+    list.add(scores[i], first_row + i);
+  }
+}
+
+std::size_t BestMidpoints(std::span<const std::int16_t> dots, const BlockRows& rows, const ScoreFrame& frame,
+                          std::span<Candidate> best, float least) {
   if (best.empty()) return 0;
   const IntervalMaker make(frame);
-  const std::size_t lanes = hn::Lanes(Floats());
-  BestList list(best.size());
-  bool full_bar = false;
-  for (std::size_t block = 0; block < rows.allowed.size(); ++block) {
-    if (rows.allowed[block] == 0) continue;
-    for (std::size_t at = 0; at < block_rows; at += lanes) {
-      const std::size_t row = block * block_rows + at;
-      const auto mid = make.mid(load_dots(&dots[row]), load_base(rows, row), load_half(&rows.factors.scale[row]));
-      const auto bar = hn::Set(Floats(), list.bar());
-      std::uint64_t hits = bits_of(full_bar ? hn::Gt(mid, bar) : hn::Ge(mid, bar)) & (rows.allowed[block] >> at);
-      if (hits == 0) [[likely]]
-        continue;
-      HWY_ALIGN float scores[16];
-      hn::Store(mid, Floats(), scores);
-      for (; hits != 0; hits &= hits - 1) {
-        const auto lane = static_cast<std::size_t>(std::countr_zero(hits));
-        list.add(scores[lane], row + lane);
-      }
-      full_bar = full_bar || list.bar() > -std::numeric_limits<float>::infinity();
-    }
-  }
+  BestList list(best.size(), least);
+  const BlockSkip skip(rows, frame);
+  auto bar = hn::Set(Floats(), list.bar());
+  const auto visit = [&](std::size_t b) {
+    const std::uint64_t allowed = rows.allowed[b];
+    if (allowed == 0 || skip(&dots[b * block_rows], b, list.bar())) return;
+    const Block block(dots, rows, b);
+    const std::uint64_t entering = allowed & rows_passing([&](std::size_t at) {
+                                     return hn::Ge(make.mid(block.dot(at), block.base(at), block.scale(at)), bar);
+                                   });
+    if (entering == 0) [[likely]]
+      return;
+    collect(block, make, entering, b * block_rows, list);
+    bar = hn::Set(Floats(), list.bar());
+  };
+  // Where offsets are largest the bar rises soonest.
+  const auto offsets = rows.block_offset;
+  const auto first = static_cast<std::size_t>(std::ranges::max_element(offsets) - offsets.begin());
+  for (std::size_t b = first; b < offsets.size(); ++b) visit(b);
+  list.wrap();
+  bar = hn::Set(Floats(), list.bar());
+  for (std::size_t b = 0; b < first; ++b) visit(b);
   return list.write(best);
 }
 
-Reach MarkReaching(std::span<const std::int16_t> dots, const ResidentRows& rows, const ScoreFrame& frame,
-                   float threshold, std::span<std::uint64_t> marked) {
-  const Floats f;
-  const IntervalMaker make(frame);
-  const auto bar = hn::Set(f, threshold);
-  const auto norm = hn::Set(f, rows.factors.norm);
-  const auto per_norm = hn::Set(f, 1.0F / rows.factors.norm);
-  const auto infinity = hn::Set(f, std::numeric_limits<float>::infinity());
-  const std::size_t lanes = hn::Lanes(f);
-  auto highest = hn::Neg(infinity);
-  Reach reach;
-  for (std::size_t block = 0; block < marked.size(); ++block) {
-    const std::uint64_t allowed = rows.allowed[block];
-    std::uint64_t word = 0;
-    for (std::size_t at = 0; allowed != 0 && at < block_rows; at += lanes) {
-      const std::size_t row = block * block_rows + at;
-      const auto interval = make(load_dots(&dots[row]), load_base(rows, row), load_half(&rows.factors.scale[row]),
-                                 load_half(&rows.factors.residual[row]), norm, per_norm);
-      const std::uint64_t reaching = bits_of(hn::Not(hn::Lt(interval.upper, bar))) & (allowed >> at);
-      if (reaching == 0) continue;
-      word |= reaching << at;
-      const auto upper = hn::IfThenElse(hn::IsNaN(interval.upper), infinity, interval.upper);
-      const auto counted = hn::LoadMaskBits(f, reinterpret_cast<const std::uint8_t*>(&reaching));
-      highest = hn::IfThenElse(counted, hn::Max(highest, upper), highest);
+// Upper scores of the deterministic interval without its square root: with c the cosine of query and code times the
+// query's norm, sqrt(q2 - c^2) <= (s^2 + q2 - c^2) / (2 s) for every s > 0, equal at s^2 = q2 - c^2. Three tangents
+// stay within 2 % of the root up to c^2 = 0.8 q2. Constants are rounded outward by 2^-19 or 2^-20, more than the few
+// float operations can lose.
+class UpperBound {
+ public:
+  explicit UpperBound(const ScoreFrame& frame)
+      : step_(hn::Set(f_, frame.step)), slack_(hn::Set(f_, frame.slack)), e1_(hn::Set(f_, frame.e1)),
+        e2_(hn::Set(f_, frame.e2)),
+        moved_(hn::Set(f_, static_cast<float>(double{frame.step} * frame.relative * (1.0 + 0x1p-19)))),
+        inflate_(hn::Set(f_, static_cast<float>((1.0 + frame.relative) * (1.0 + 0x1p-19)))) {
+    const double length = std::max(std::sqrt(double{frame.q2}), 1e-15);
+    for (std::size_t i = 0; i < tangents; ++i) {
+      const double s = length * touching[i];
+      high_[i] = hn::Set(f_, static_cast<float>((s * s + frame.q2) / (2.0 * s) * (1.0 + 0x1p-19)));
+      slope_[i] = hn::Set(f_, static_cast<float>(-(1.0 - 0x1p-19) / (2.0 * s)));
     }
-    marked[block] = word;
-    reach.rows += static_cast<std::size_t>(std::popcount(marked[block]));
   }
-  reach.highest = hn::GetLane(hn::MaxOfLanes(f, highest));
+
+  // What rows of one norm share; per_norm is 1 / norm, rounded anyhow.
+  struct NormTerms {
+    Vector cosine_per_dot;  // down
+    Vector cosine_error;    // up: the query's rounding in the cosine
+    Vector coded_error;     // up: and in the score, per unit of scale
+  };
+  HWY_INLINE NormTerms of_norm(Vector norm, Vector per_norm) const {
+    const auto query_error = hn::Min(e1_, hn::Mul(e2_, norm));
+    return {hn::Mul(hn::Mul(step_, shrink_), per_norm), hn::Mul(hn::Mul(query_error, grow_), per_norm),
+            hn::Mul(query_error, inflate_)};
+  }
+
+  HWY_INLINE Vector operator()(Vector dot, Vector base, Vector scale, Vector residual, const NormTerms& terms) const {
+    const auto zero = hn::Zero(f_);
+    const auto magnitude = hn::Abs(dot);
+    const auto cosine = hn::Max(hn::MulSub(magnitude, terms.cosine_per_dot, terms.cosine_error), zero);
+    const auto square = hn::Mul(cosine, cosine);
+    auto spread = hn::MulAdd(square, slope_[0], high_[0]);
+    for (std::size_t i = 1; i < tangents; ++i) spread = hn::Min(spread, hn::MulAdd(square, slope_[i], high_[i]));
+    spread = hn::Max(spread, zero);  // 0 times an infinite residual is not a number: the row stays open
+    const auto coded = hn::MulAdd(step_, dot, hn::MulAdd(magnitude, moved_, terms.coded_error));
+    return hn::MulAdd(residual, spread, hn::MulAdd(scale, coded, hn::Add(base, slack_)));
+  }
+
+ private:
+  static constexpr std::size_t tangents = 3;
+  static constexpr double touching[tangents] = {1.0, 0.88, 0.6};  // sqrt(q2 - c^2) / sqrt(q2)
+  Floats f_;
+  Vector step_, slack_, e1_, e2_, moved_, inflate_, high_[tangents], slope_[tangents];
+  Vector shrink_ = hn::Set(f_, 1.0F - 0x1p-20F);
+  Vector grow_ = hn::Set(f_, 1.0F + 0x1p-20F);
+};
+
+// Norms of rows and their inverses.
+template <bool same>
+struct Norms {
+  explicit Norms(const FactorColumns& factors)
+      : all(hn::Set(Floats(), factors.same_norm)), per_all(hn::Set(Floats(), 1.0F / factors.same_norm)),
+        rows(factors.norm.data()) {}
+  HWY_INLINE Vector norm(std::size_t row) const {
+    if constexpr (same) return all;
+    return load_half(rows + row);
+  }
+  HWY_INLINE Vector per_norm(Vector norm) const {
+    if constexpr (same) return per_all;
+    return hn::Div(hn::Set(Floats(), 1.0F), norm);
+  }
+  Vector all, per_all;
+  const Half* rows;
+};
+
+// The intervals themselves of the marked rows of one block: which of them reach, and the highest upper score of those.
+template <bool same_norm>
+HWY_NOINLINE std::uint64_t look_closer(const Block& block, std::size_t first_row, const Norms<same_norm>& norms,
+                                       const IntervalMaker& make, float threshold, std::uint64_t marked,
+                                       float& highest) {
+  HWY_ALIGN float uppers[block_rows];
+  for (std::size_t at = 0; at < block_rows; at += hn::Lanes(Floats())) {
+    const auto norm = norms.norm(first_row + at);
+    const auto interval =
+        make(block.dot(at), block.base(at), block.scale(at), block.residual(at), norm, norms.per_norm(norm));
+    hn::Store(interval.upper, Floats(), uppers + at);
+  }
+  std::uint64_t reaching = 0;
+  for (; marked != 0; marked &= marked - 1) {
+    const float upper = uppers[std::countr_zero(marked)];
+    if (upper < threshold) continue;
+    reaching |= marked & -marked;
+    highest = std::max(highest, std::isnan(upper) ? std::numeric_limits<float>::infinity() : upper);
+  }
+  return reaching;
+}
+
+template <bool same_norm>
+Reach mark_rows(std::span<const std::int16_t> dots, const BlockRows& rows, const ScoreFrame& frame, float threshold,
+                std::span<std::uint64_t> marked) {
+  const IntervalMaker make(frame);
+  const UpperBound upper_bound(frame);
+  const Norms<same_norm> norms(rows.factors);
+  const bool randomized = frame.tail > 0.0F;
+  const auto bar = hn::Set(Floats(), threshold);
+  Reach reach;
+  for (std::size_t b = 0; b < marked.size(); ++b) {
+    std::uint64_t word = rows.allowed[b];
+    if (word != 0) {
+      const Block block(dots, rows, b);
+      const std::size_t first_row = b * block_rows;
+      const auto highest = hn::Set(Floats(), reach.highest);
+      auto none_higher = hn::Eq(bar, bar);
+      word &= ~rows_passing([&](std::size_t at) {
+        const auto norm = norms.norm(first_row + at);
+        const auto upper = upper_bound(block.dot(at), block.base(at), block.scale(at), block.residual(at),
+                                       upper_bound.of_norm(norm, norms.per_norm(norm)));
+        none_higher = hn::And(none_higher, hn::Le(upper, highest));
+        return hn::Lt(upper, bar);
+      });
+      // The interval itself is needed for the highest score, and where it may be tighter.
+      if (word != 0 && (randomized || !hn::AllTrue(Floats(), none_higher)))
+        word = look_closer<same_norm>(block, first_row, norms, make, threshold, word, reach.highest);
+    }
+    marked[b] = word;
+    reach.rows += static_cast<std::size_t>(std::popcount(word));
+  }
   return reach;
+}
+
+Reach MarkReaching(std::span<const std::int16_t> dots, const BlockRows& rows, const ScoreFrame& frame, float threshold,
+                   std::span<std::uint64_t> marked) {
+  return rows.factors.norm.empty() ? mark_rows<true>(dots, rows, frame, threshold, marked)
+                                   : mark_rows<false>(dots, rows, frame, threshold, marked);
 }
 
 // One vector of rows: factors and intervals lie interleaved in memory.
@@ -179,12 +352,12 @@ HWY_EXPORT(BestMidpoints);
 HWY_EXPORT(MarkReaching);
 HWY_EXPORT(TightenIntervals);
 
-std::size_t best_midpoints(const Context&, std::span<const std::int16_t> dots, const ResidentRows& rows,
-                           const ScoreFrame& frame, std::span<Candidate> best) {
-  return HWY_DYNAMIC_DISPATCH(BestMidpoints)(dots, rows, frame, best);
+std::size_t best_midpoints(const Context&, std::span<const std::int16_t> dots, const BlockRows& rows,
+                           const ScoreFrame& frame, std::span<Candidate> best, float least) {
+  return HWY_DYNAMIC_DISPATCH(BestMidpoints)(dots, rows, frame, best, least);
 }
 
-Reach mark_reaching(const Context&, std::span<const std::int16_t> dots, const ResidentRows& rows,
+Reach mark_reaching(const Context&, std::span<const std::int16_t> dots, const BlockRows& rows,
                     const ScoreFrame& frame, float threshold, std::span<std::uint64_t> marked) {
   return HWY_DYNAMIC_DISPATCH(MarkReaching)(dots, rows, frame, threshold, marked);
 }

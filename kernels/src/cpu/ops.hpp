@@ -17,11 +17,13 @@ void pack_blocks(const Context& context, std::span<const std::uint8_t> codes, st
                  std::span<std::uint8_t> blocks);
 void screen(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
             std::span<const ScreenQuery> queries);
+void refine_blocks(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
+                   std::span<const RefineQuery> queries);
 void refine_dots(const Context& context, std::span<const std::uint8_t> rows, std::size_t plane_slice_count,
                  std::span<const std::int16_t> code, std::span<std::int32_t> dots);
-std::size_t best_midpoints(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
-                           const ScoreFrame& frame, std::span<Candidate> best);
-Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
+std::size_t best_midpoints(const Context& context, std::span<const std::int16_t> dots, const BlockRows& rows,
+                           const ScoreFrame& frame, std::span<Candidate> best, float least);
+Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, const BlockRows& rows,
                     const ScoreFrame& frame, float threshold, std::span<std::uint64_t> marked);
 void compact_marked(const Context& context, std::span<const std::uint64_t> marked, std::span<std::uint32_t> rows);
 void tighten_intervals(const Context& context, std::span<const std::int32_t> dots,

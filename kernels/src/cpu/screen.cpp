@@ -17,17 +17,22 @@ HWY_BEFORE_NAMESPACE();
 namespace mpp::kernels::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Sums of block `b` for the first `count` queries.
-template <std::size_t count>
-void screen_block(const std::uint8_t* HWY_RESTRICT block, std::size_t groups, const ScreenQuery* queries,
-                  std::size_t b) {
+// A query at one block: its table, and where the 64 sums go.
+struct BlockQuery {
+  const std::uint8_t* table;
+  std::int16_t* dots;
+};
+
+// Sums of one block for `count` queries; `extend`: as one more slice of the sums that are there.
+template <std::size_t count, bool extend>
+void screen_block(const std::uint8_t* HWY_RESTRICT block, std::size_t groups, const BlockQuery* queries) {
   const hn::CappedTag<std::uint8_t, block_rows> bytes;
   const hn::Repartition<std::uint16_t, decltype(bytes)> words;
   const std::size_t lanes = hn::Lanes(bytes);
   const auto nibble = hn::Set(bytes, std::uint8_t{15});
   const auto bias = hn::Set(words, static_cast<std::uint16_t>(127 * 2 * groups));
   const std::uint8_t* table[count];
-  for (std::size_t q = 0; q < count; ++q) table[q] = queries[q].table.data();
+  for (std::size_t q = 0; q < count; ++q) table[q] = queries[q].table;
   for (std::size_t at = 0; at < block_rows; at += lanes) {
     hn::Vec<decltype(words)> all[count];
     hn::Vec<decltype(words)> odd[count];
@@ -45,11 +50,28 @@ void screen_block(const std::uint8_t* HWY_RESTRICT block, std::size_t groups, co
       }
     }
     for (std::size_t q = 0; q < count; ++q) {
-      const auto even = hn::Sub(hn::Sub(all[q], hn::ShiftLeft<8>(odd[q])), bias);
-      auto* out = reinterpret_cast<std::uint16_t*>(queries[q].dots.data() + b * block_rows + at);
-      hn::StoreInterleaved2(even, hn::Sub(odd[q], bias), words, out);
+      auto even = hn::Sub(hn::Sub(all[q], hn::ShiftLeft<8>(odd[q])), bias);
+      auto uneven = hn::Sub(odd[q], bias);
+      auto* out = reinterpret_cast<std::uint16_t*>(queries[q].dots + at);
+      if constexpr (extend) {
+        hn::Vec<decltype(words)> even_before, uneven_before;
+        hn::LoadInterleaved2(words, out, even_before, uneven_before);
+        even = hn::Add(even, hn::ShiftLeft<1>(even_before));
+        uneven = hn::Add(uneven, hn::ShiftLeft<1>(uneven_before));
+      }
+      hn::StoreInterleaved2(even, uneven, words, out);
     }
   }
+}
+
+constexpr std::size_t together = 4;  // queries whose sums fit the registers
+
+template <bool extend>
+void screen_queries(const std::uint8_t* block, std::size_t groups, const BlockQuery* queries, std::size_t count) {
+  if (count == 4) screen_block<4, extend>(block, groups, queries);
+  if (count == 3) screen_block<3, extend>(block, groups, queries);
+  if (count == 2) screen_block<2, extend>(block, groups, queries);
+  if (count == 1) screen_block<1, extend>(block, groups, queries);
 }
 
 void Screen(std::span<const std::uint8_t> blocks, std::size_t dims, std::span<const ScreenQuery> queries) {
@@ -60,13 +82,33 @@ void Screen(std::span<const std::uint8_t> blocks, std::size_t dims, std::span<co
   const std::size_t run = std::max<std::size_t>(1, 16384 / block_bytes);
   for (std::size_t first = 0; first < block_count; first += run) {
     const std::size_t last = std::min(block_count, first + run);
-    std::size_t q = 0;
-    for (; q + 4 <= queries.size(); q += 4)
-      for (std::size_t b = first; b < last; ++b)
-        screen_block<4>(blocks.data() + b * block_bytes, groups, &queries[q], b);
-    for (; q < queries.size(); ++q)
-      for (std::size_t b = first; b < last; ++b)
-        screen_block<1>(blocks.data() + b * block_bytes, groups, &queries[q], b);
+    for (std::size_t q = 0; q < queries.size(); q += together) {
+      const std::size_t count = std::min(together, queries.size() - q);
+      for (std::size_t b = first; b < last; ++b) {
+        BlockQuery at[together];
+        for (std::size_t i = 0; i < count; ++i)
+          at[i] = {queries[q + i].table.data(), queries[q + i].dots.data() + b * block_rows};
+        screen_queries<false>(blocks.data() + b * block_bytes, groups, at, count);
+      }
+    }
+  }
+}
+
+void RefineBlocks(std::span<const std::uint8_t> blocks, std::size_t dims, std::span<const RefineQuery> queries) {
+  const std::size_t groups = dims / 8;
+  const std::size_t block_bytes = block_rows * groups;
+  for (std::size_t b = 0; b < blocks.size() / block_bytes; ++b) {
+    const std::uint8_t* block = blocks.data() + b * block_bytes;
+    BlockQuery open[together];
+    std::size_t count = 0;
+    for (const RefineQuery& query : queries) {
+      if (query.open[b] == 0) continue;
+      open[count++] = {query.table.data(), query.dots.data() + b * block_rows};
+      if (count < together) continue;
+      screen_queries<true>(block, groups, open, count);
+      count = 0;
+    }
+    screen_queries<true>(block, groups, open, count);
   }
 }
 
@@ -80,10 +122,16 @@ HWY_AFTER_NAMESPACE();
 namespace mpp::kernels::cpu {
 
 HWY_EXPORT(Screen);
+HWY_EXPORT(RefineBlocks);
 
 void screen(const Context&, std::span<const std::uint8_t> blocks, std::size_t dims,
             std::span<const ScreenQuery> queries) {
   HWY_DYNAMIC_DISPATCH(Screen)(blocks, dims, queries);
+}
+
+void refine_blocks(const Context&, std::span<const std::uint8_t> blocks, std::size_t dims,
+                   std::span<const RefineQuery> queries) {
+  HWY_DYNAMIC_DISPATCH(RefineBlocks)(blocks, dims, queries);
 }
 
 // 256 sums per 8 coordinates: one load per byte of a row.

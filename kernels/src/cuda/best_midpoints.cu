@@ -2,6 +2,7 @@
 // them in order with their row numbers. The sort is stable and rows enter ascending, so that equal scores stay in the
 // order of their rows without spending key bits on it. Excluded rows get the largest key and stay behind the rest.
 #include <algorithm>
+#include <limits>
 
 #include <cub/device/device_radix_sort.cuh>
 
@@ -15,19 +16,16 @@ namespace {
 
 constexpr unsigned block_width = 256;
 constexpr std::uint32_t excluded = ~0U;
-constexpr std::uint32_t not_a_number = excluded - 1;  // behind every number, before the excluded rows
-
-__device__ std::uint32_t key_of(float score) { return isnan(score) ? not_a_number : ~ordered_bits(score); }
 
 __global__ void key_kernel(const std::int16_t* dots, std::size_t n, const Half* scale, const float* block_offset,
-                           const float* bias, const std::uint64_t* allowed, float step, std::uint32_t* keys,
-                           std::uint32_t* rows, unsigned long long* count) {
+                           const float* bias, const std::uint64_t* allowed, float step, float least,
+                           std::uint32_t* keys, std::uint32_t* rows, unsigned long long* count) {
   const std::size_t row = std::size_t{blockIdx.x} * block_width + threadIdx.x;
-  const bool counts = row < n && (allowed[row / block_rows] >> (row % block_rows) & 1U) != 0;
+  bool counts = row < n && (allowed[row / block_rows] >> (row % block_rows) & 1U) != 0;
   if (row < n) {
-    keys[row] = counts
-                    ? key_of(row_midpoint(row_base(block_offset, bias, row), device_float(scale[row]), step, dots[row]))
-                    : excluded;
+    const float mid = row_midpoint(row_base(block_offset, bias, row), device_float(scale[row]), step, dots[row]);
+    counts = counts && mid >= least;  // not for NaN
+    keys[row] = counts ? ~ordered_bits(mid) : excluded;
     rows[row] = static_cast<std::uint32_t>(row);
   }
   const int in_block = __syncthreads_count(counts);
@@ -41,8 +39,8 @@ __global__ void collect_kernel(const std::uint32_t* keys, const std::uint32_t* r
 
 }  // namespace
 
-std::size_t best_midpoints(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
-                           const ScoreFrame& frame, std::span<Candidate> best) {
+std::size_t best_midpoints(const Context& context, std::span<const std::int16_t> dots, const BlockRows& rows,
+                           const ScoreFrame& frame, std::span<Candidate> best, float least) {
   constexpr const char* operation = "best_midpoints";
   const std::size_t n = dots.size();
   if (n == 0 || best.empty()) return 0;
@@ -52,7 +50,8 @@ std::size_t best_midpoints(const Context& context, std::span<const std::int16_t>
   const cudaStream_t stream = stream_of(context);
   key_kernel<<<grid_of(n, block_width, operation), block_width, 0, stream>>>(
       dots.data(), n, rows.factors.scale.data(), rows.block_offset.data(),
-      rows.bias.empty() ? nullptr : rows.bias.data(), rows.allowed.data(), frame.step, keys.get(), numbers.get(),
+      rows.bias.empty() ? nullptr : rows.bias.data(), rows.allowed.data(), frame.step,
+      std::max(least, std::numeric_limits<float>::lowest()), keys.get(), numbers.get(),
       count.get());
   check_launch(operation);
   with_cub_storage(context, operation, [&](void* storage, std::size_t& bytes) {

@@ -45,14 +45,14 @@ __global__ void mark_kernel(const std::int16_t* dots, std::size_t n, const Half*
 
 }  // namespace
 
-Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
+Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, const BlockRows& rows,
                     const ScoreFrame& frame, float threshold, std::span<std::uint64_t> marked) {
   constexpr const char* operation = "mark_reaching";
   const std::size_t n = dots.size();
   if (n == 0) return {};
   const DeviceValue<Found> found(context, {}, operation);
   mark_kernel<<<grid_of(n, block_width, operation), block_width, 0, stream_of(context)>>>(
-      dots.data(), n, rows.factors.scale.data(), rows.factors.residual.data(), rows.factors.norm,
+      dots.data(), n, rows.factors.scale.data(), rows.factors.residual.data(), rows.factors.same_norm,
       rows.block_offset.data(), rows.bias.empty() ? nullptr : rows.bias.data(),
       // CUDA is little-endian: the lower half of a word comes first.
       reinterpret_cast<const std::uint32_t*>(rows.allowed.data()), frame, threshold,

@@ -33,18 +33,20 @@ struct ScoreInterval {
   float lower{}, upper{};  ///< lower < true score < upper, strictly
 };
 
-/// Factors of rows side by side, as the resident plane keeps them: norm is the same for all rows of a 1-slice plane.
-struct SignFactors {
+/// PlaneFactors of rows side by side, a column each.
+struct FactorColumns {
   std::span<const Half> scale, residual;
-  float norm{};  ///< up: sqrt(dims)
+  float same_norm{};             ///< up: norm of every row where `norm` is empty: sqrt(dims) after the first slice
+  std::span<const Half> norm{};  ///< [rows] or empty
 };
 
-/// Which rows of a resident plane count, and what is added to their scores.
-struct ResidentRows {
-  SignFactors factors;
+/// Which rows of a plane in layout "blocks" count, and what is added to their scores.
+struct BlockRows {
+  FactorColumns factors;
   std::span<const float> block_offset;     ///< [blocks]: score of the centre that the rows of a block are coded around
   std::span<const float> bias;             ///< [rows] or empty: query-independent part of the score (L2)
   std::span<const std::uint64_t> allowed;  ///< [blocks]: bit i of word b is row 64 b + i
+  std::span<const float> top_scale{};      ///< [blocks] or empty: no row of a block has a larger scale
 };
 
 /// A row and a score estimate.
@@ -55,10 +57,11 @@ struct Candidate {
 };
 
 /// The rows with the largest midpoints, best first (ties: smaller row first). Returns how many were found: min(best.size(), allowed rows),
-/// fewer where midpoints are NaN or -infinity.
-/// @param dots [rows], from screen(), rows a multiple of 64    @param best  receives the result
-std::size_t best_midpoints(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
-                           const ScoreFrame& frame, std::span<Candidate> best);
+/// fewer where midpoints are NaN, -infinity or below `least`.
+/// @param dots [rows], from screen() or refine_blocks(), rows a multiple of 64    @param best  receives the result
+std::size_t best_midpoints(const Context& context, std::span<const std::int16_t> dots, const BlockRows& rows,
+                           const ScoreFrame& frame, std::span<Candidate> best,
+                           float least = -std::numeric_limits<float>::infinity());
 
 /// What mark_reaching() found.
 struct Reach {
@@ -67,8 +70,9 @@ struct Reach {
 };
 
 /// Marks every allowed row whose upper score reaches `threshold` (not `upper < threshold`: NaN and infinity stay).
-/// @param marked [blocks]
-Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, const ResidentRows& rows,
+/// A row a little below may be marked too: the CPU bounds the square root of the deterministic interval by tangents.
+/// @param marked [blocks]; may be the memory of rows.allowed
+Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, const BlockRows& rows,
                     const ScoreFrame& frame, float threshold, std::span<std::uint64_t> marked);
 
 /// Row numbers of the set bits, ascending.

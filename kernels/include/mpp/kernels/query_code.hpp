@@ -11,13 +11,13 @@ struct QueryScale {
   double error_l2{};  ///< >= sqrt(sum e_j^2)
 };
 
-/// Limits that keep integer arithmetic exact. `coarse` fits the 8-bit tables and 16-bit sums of screen(),
-/// `fine` the 32-bit sums of refine_dots() over all 8 slices.
+/// Limits that keep integer arithmetic exact. `coarse` fits the 8-bit tables of screen() and the 16-bit sums of two
+/// slices, `fine` the 32-bit sums of refine_dots() over all 8 slices.
 struct QueryGrid {
   std::int64_t group_sum;  ///< cap on the sum of |code_j| over each group of 4 consecutive j
   std::int64_t total_sum;  ///< cap on the sum of |code_j| over all j
 };
-inline constexpr QueryGrid coarse_grid{127, 32767};
+inline constexpr QueryGrid coarse_grid{127, 32767 / 3};
 inline constexpr QueryGrid fine_grid{4 * 32767, 8421504};  // 8421504 * 255 < 2^31
 
 /// Rounds a query to the finest integer grid that respects `grid`. Runs on the host.

@@ -29,6 +29,22 @@ struct ScreenQuery {
 void screen(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
             std::span<const ScreenQuery> queries);
 
+/// One query of refine_blocks().
+struct RefineQuery {
+  std::span<const std::uint8_t> table;  ///< screen_table_bytes(dims)
+  std::span<std::int16_t> dots;         ///< [blocks * 64], extended in place
+  std::span<const std::uint64_t> open;  ///< [blocks]; a block without an open row keeps its dot products
+};
+
+/// Extends dot products by one slice in the blocks where a query has open rows: dots[i] = 2 dots[i] + s_i . code for
+/// all rows of such a block. Blocks without open rows are not read. Exact: coarse_grid keeps the sums of two slices in
+/// 16 bits.
+///
+/// @param blocks   layout "blocks"
+/// @param queries  host array of views of memory of `context.device`
+void refine_blocks(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
+                   std::span<const RefineQuery> queries);
+
 /// Extends the integer dot product of each row by the slices of one more plane: dots[i] = 2 dots[i] + s_i . code,
 /// once per slice.
 ///

@@ -10,6 +10,22 @@ namespace mpp::ranking {
 
 using kernels::Metric;
 
+/// The first planes are screened for whole blocks of 64 rows, the others refine single rows.
+inline constexpr std::size_t block_planes = 2;
+
+/// A plane of one slice in layout "blocks".
+struct BlockPlane {
+  Column<std::uint8_t> signs;                   ///< [blocks][coded_dims / 8][64]
+  Column<kernels::Half> scale, residual, norm;  ///< [slots]; norm is empty for plane 0: it is sqrt(coded_dims) there
+  Column<float> top_scale;                      ///< [blocks]: largest scale of a block; not in files
+};
+
+/// A plane in layout "rows".
+struct RowPlane {
+  Column<std::uint8_t> codes;             ///< [slots][plane_row_bytes]
+  Column<kernels::PlaneFactors> factors;  ///< [slots]
+};
+
 /// Everything a pool keeps, as plain arrays: what is built, saved, mapped and read by the tier.
 ///
 /// Rows are coded around the centre of their cell. A cell's rows fill whole blocks of 64 slots, so one offset serves a
@@ -30,17 +46,15 @@ struct PoolColumns {
   Column<float> centers;             ///< [cells, dims]
   Column<std::uint32_t> block_cell;  ///< [blocks]
 
-  // Resident: read for every request.
-  Column<std::uint8_t> sign_blocks;       ///< plane 0, layout "blocks"
-  Column<kernels::Half> scale, residual;  ///< [slots], factors of plane 0
+  /// Plane 0 is resident: read for every request. Plane 1 is backing: read where blocks hold open rows.
+  std::array<BlockPlane, block_planes> block_plane;
   Column<float> bias;          ///< [slots] for l2: -(c.(x-c) + ||x-c||^2 / 2) 2^(-2 unit_exponent); else empty
   Column<std::uint64_t> live;  ///< [blocks], bit i of word b: slot 64 b + i holds a row
 
   // Backing: read for the rows that a request has not excluded yet.
-  Column<std::uint32_t> ids;                                           ///< [slots]
-  std::array<Column<std::uint8_t>, kernels::planes> codes;             ///< [slots][plane bytes]; codes[0] is empty
-  std::array<Column<kernels::PlaneFactors>, kernels::planes> factors;  ///< [slots]; factors[0] is empty
-  Column<float> rows;                                                  ///< [slots, dims], as given
+  Column<std::uint32_t> ids;                                       ///< [slots]
+  std::array<RowPlane, kernels::planes - block_planes> row_plane;  ///< planes 2 and 3
+  Column<float> rows;                                              ///< [slots, dims], as given
 
   [[nodiscard]] std::size_t slots() const noexcept { return ids.size(); }
   [[nodiscard]] std::size_t blocks() const noexcept { return live.size(); }

@@ -49,29 +49,28 @@ struct RankState {
   explicit RankState(std::pmr::memory_resource* memory);
 
   QueryFrame frame;
-  std::pmr::vector<std::uint64_t> open;    ///< [blocks], allowed rows that are not contenders
-  Buffer<std::uint64_t> marked;            ///< [blocks], open rows that reach the threshold
+  std::pmr::vector<std::uint64_t> open;    ///< [blocks], rows that can still enter the answer (levels 0 and 1)
   Buffer<kernels::Candidate> pilot;        ///< rows with the best midpoints
   Buffer<float> pilot_rows;                ///< [a few, dims]: they are rescored some at a time
   Buffer<double> pilot_scores;             ///< [pilot]
   std::pmr::vector<Contender> contenders;  ///< best first: the k best, and while merging the pilot
 
-  // Rows that are still open, side by side, from level 1 on.
+  // Rows that are still open, side by side, from level 2 on.
   Buffer<std::uint32_t> slot;
   Buffer<std::int32_t> dot;
   Buffer<kernels::ScoreInterval> interval;
 
   // What the current level needs and the next one replaces: they take turns in the same bytes of the reservation.
-  Buffer<std::int16_t> dots;                 ///< [slots], level 0
-  Buffer<std::uint8_t> codes;                ///< [open rows][slices of the level][coded_dims / 8]
+  Buffer<std::int16_t> dots;                 ///< [slots], levels 0 and 1
+  Buffer<std::uint8_t> codes;                ///< [open rows][slices][coded_dims / 8], levels 2 and 3
   Buffer<float> rows;                        ///< [open rows, dims], at the exact level
   Buffer<double> row_scores;                 ///< [open rows]
   std::pmr::vector<kernels::Scored> scored;  ///< open rows and contenders
   Bytes turn_bytes;                          ///< most that they have taken so far
 
+  std::size_t screened = 0;   ///< block planes that `dots` stand for; 0: the query has not been prepared
   std::size_t open_rows = 0;  ///< rows that the next level has to look at
   double highest_open;        ///< no row that is still open and outside the answer scores above this
-  bool framed = false;        ///< the query has been prepared and plane 0 screened
   double recall = 0.0;        ///< certified recall of the answer
 };
 
@@ -88,7 +87,8 @@ struct RankOptions {
 /// Ladder: sign plane, 2-bit, 4-bit, 8-bit codes, exact rows. Threshold first: after each plane the most promising rows
 /// are rescored exactly, and only rows whose upper score reaches the k-th exact score bring in the next plane.
 ///
-/// Level 3 restarts the dot products with a finer query, so it brings in whole codes.
+/// Levels 0 and 1 work on whole blocks, which are read where they lie: of plane 1, those that hold open rows. Levels 2
+/// and 3 bring in the codes of single rows; level 3 restarts the dot products with a finer query, from whole codes.
 class RankTier {
  public:
   using Request = RankRequest;
@@ -105,7 +105,7 @@ class RankTier {
   void materialise(const Request& request, State& state, Level level) const;
   Result execute(const Request& request, State& state, Level level) const;
 
-  /// Plane 0 for all requests in one pass over the sign codes; later levels one by one.
+  /// Planes 0 and 1 for all requests in one pass over their blocks; later levels one by one.
   void materialise_batch(std::span<const BatchItem<RankTier>> items, Level level) const;
 
   Level first_level(const Request&) const { return options_.first_level; }
@@ -116,12 +116,17 @@ class RankTier {
   std::size_t pilot_size(const Request& request) const;
   Bytes common_bytes(const Request& request) const;
   void prepare(const Request& request, State& state) const;
-  Bytes turn_bytes(const Request& request, Level level, std::size_t open_rows, bool fresh) const;
-  void bring_in(const Request& request, State& state, Level level, bool fresh) const;
+  Bytes turn_bytes(const Request& request, Level level, std::size_t open_rows) const;
+  void screen_signs(std::span<const BatchItem<RankTier>> items) const;
+  void refine_blocks(std::span<const BatchItem<RankTier>> items) const;
+  void bring_in(const Request& request, State& state, Level level) const;
   void list_open(State& state) const;
-  void bring_in_codes(State& state, std::size_t plane, bool fresh) const;
+  void bring_in_codes(State& state, std::size_t plane) const;
   void bring_in_rows(const Request& request, State& state) const;
-  void rank_signs(const Request& request, State& state) const;
+  float pilot_from(const Request& request, const State& state) const;
+  void rank_blocks(const Request& request, State& state, std::size_t plane) const;
+  double recall_of_blocks(const Request& request, const State& state, std::size_t plane,
+                          const kernels::Reach& reach) const;
   void rank_codes(const Request& request, State& state, std::size_t plane) const;
   void keep_open(const Request& request, State& state) const;
   void rank_rows(const Request& request, State& state) const;
