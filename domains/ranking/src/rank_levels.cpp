@@ -73,9 +73,9 @@ void RankTier::rank_blocks(const Request& request, State& state, std::size_t pla
   const PoolColumns& c = pool_.columns();
   const kernels::ScoreFrame frame = plane_frame(state.frame, plane);
   const kernels::BlockRows rows = block_rows_of(c, state.frame, plane, state.open);
-  const auto pilot = std::span<const kernels::Candidate>(state.pilot)
-                         .first(kernels::best_midpoints({}, state.dots, rows, frame, state.pilot,
-                                                        pilot_from(request, state)));
+  const auto pilot =
+      std::span<const kernels::Candidate>(state.pilot)
+          .first(kernels::best_midpoints({}, state.dots, rows, frame, state.pilot, pilot_from(request, state)));
   if (options_.rescore) {
     rescore_pilot(pool_, request, pilot, state);
     for (const kernels::Candidate& row : pilot)

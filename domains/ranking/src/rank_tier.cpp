@@ -76,7 +76,8 @@ void gather_codes(const PoolColumns& c, std::span<const std::uint32_t> slots, st
     const std::size_t slot = slots[i];
     const std::size_t later = slots[std::min(i + ahead, slots.size() - 1)];
     if (whole)
-      for (const BlockPlane& signs : c.block_plane) codes = copy_signs(signs, slot, slots[std::min(i + 4, slots.size() - 1)], c.coded_dims, codes);
+      for (const BlockPlane& signs : c.block_plane)
+        codes = copy_signs(signs, slot, slots[std::min(i + 4, slots.size() - 1)], c.coded_dims, codes);
     for (std::size_t p = whole ? block_planes : plane; p <= plane; ++p) {
       const std::uint8_t* from = c.row_plane[p - block_planes].codes.view().data();
       const std::size_t bytes = kernels::plane_row_bytes(p, c.coded_dims);
@@ -96,9 +97,9 @@ void discard(Buffer<T>& buffer) {
 }  // namespace
 
 RankState::RankState(std::pmr::memory_resource* memory)
-    : frame(memory), open(memory), pilot(memory), pilot_rows(memory), pilot_scores(memory),
-      contenders(memory), slot(memory), dot(memory), interval(memory), dots(memory), codes(memory), rows(memory),
-      row_scores(memory), scored(memory), highest_open(std::numeric_limits<double>::infinity()) {}
+    : frame(memory), open(memory), pilot(memory), pilot_rows(memory), pilot_scores(memory), contenders(memory),
+      slot(memory), dot(memory), interval(memory), dots(memory), codes(memory), rows(memory), row_scores(memory),
+      scored(memory), highest_open(std::numeric_limits<double>::infinity()) {}
 
 RankTier::RankTier(const Pool& pool, RankOptions options) : pool_(pool), options_(options) {
   expects<ValueError>(options.first_level <= 2, "RankTier: first_level is ", options.first_level,
@@ -112,9 +113,9 @@ std::size_t RankTier::pilot_size(const Request& request) const {
 Bytes RankTier::common_bytes(const Request& request) const {
   const std::size_t pilot = pilot_size(request);
   const std::size_t k = std::min(request.k, pool_.size());
-  return frame_bytes(pool_) + bytes_of<std::uint64_t>(pool_.columns().blocks()) +
-         bytes_of<kernels::Candidate>(pilot) + bytes_of<float>(std::min(pilot, rescored_together) * pool_.dims()) +
-         bytes_of<double>(pilot) + bytes_of<Contender>(k + pilot);
+  return frame_bytes(pool_) + bytes_of<std::uint64_t>(pool_.columns().blocks()) + bytes_of<kernels::Candidate>(pilot) +
+         bytes_of<float>(std::min(pilot, rescored_together) * pool_.dims()) + bytes_of<double>(pilot) +
+         bytes_of<Contender>(k + pilot);
 }
 
 // Bytes of what a level needs only until the next one.

@@ -357,8 +357,8 @@ std::size_t best_midpoints(const Context&, std::span<const std::int16_t> dots, c
   return HWY_DYNAMIC_DISPATCH(BestMidpoints)(dots, rows, frame, best, least);
 }
 
-Reach mark_reaching(const Context&, std::span<const std::int16_t> dots, const BlockRows& rows,
-                    const ScoreFrame& frame, float threshold, std::span<std::uint64_t> marked) {
+Reach mark_reaching(const Context&, std::span<const std::int16_t> dots, const BlockRows& rows, const ScoreFrame& frame,
+                    float threshold, std::span<std::uint64_t> marked) {
   return HWY_DYNAMIC_DISPATCH(MarkReaching)(dots, rows, frame, threshold, marked);
 }
 

@@ -51,8 +51,7 @@ std::size_t best_midpoints(const Context& context, std::span<const std::int16_t>
   key_kernel<<<grid_of(n, block_width, operation), block_width, 0, stream>>>(
       dots.data(), n, rows.factors.scale.data(), rows.block_offset.data(),
       rows.bias.empty() ? nullptr : rows.bias.data(), rows.allowed.data(), frame.step,
-      std::max(least, std::numeric_limits<float>::lowest()), keys.get(), numbers.get(),
-      count.get());
+      std::max(least, std::numeric_limits<float>::lowest()), keys.get(), numbers.get(), count.get());
   check_launch(operation);
   with_cub_storage(context, operation, [&](void* storage, std::size_t& bytes) {
     return cub::DeviceRadixSort::SortPairs(storage, bytes, keys.get(), sorted_keys.get(), numbers.get(),

@@ -47,9 +47,9 @@ inline unsigned grid_of(std::size_t n, std::size_t width, const char* operation)
 }
 
 /// Wide loads need aligned memory. Whole allocations always are; a view into the middle of one may not be.
-inline void expects_aligned(const void* memory, std::size_t bytes, const char* argument) {
-  expects<ShapeError>(reinterpret_cast<std::uintptr_t>(memory) % bytes == 0, argument, " is not aligned to ", bytes,
-                      " bytes, which its CUDA loads need");
+inline void expects_aligned(const void* memory, std::size_t bytes, const char* operation, const char* argument) {
+  expects<ShapeError>(reinterpret_cast<std::uintptr_t>(memory) % bytes == 0, operation, ": ", argument,
+                      " is not aligned to ", bytes, " bytes, which its CUDA loads need");
 }
 
 }  // namespace mpp::kernels::cuda

@@ -48,7 +48,7 @@ void dequantize(const Context& context, std::span<const std::span<const std::uin
   const std::size_t bytes = dims / 8;
   const std::size_t octets = factors.size() * bytes;
   if (octets == 0) return;
-  expects_aligned(out.data(), sizeof(float4), "dequantize: out");
+  expects_aligned(out.data(), sizeof(float4), "dequantize", "out");
   Codes device_codes{};
   for (std::size_t p = 0; p <= plane; ++p) device_codes.plane[p] = codes[p].data();
   dequantize_kernel<<<grid_of(octets, block_width, operation), block_width, 0, stream_of(context)>>>(

@@ -20,17 +20,19 @@ struct Found {
 };
 
 __global__ void mark_kernel(const std::int16_t* dots, std::size_t n, const Half* scale, const Half* residual,
-                            float norm, const float* block_offset, const float* bias, const std::uint32_t* allowed,
-                            ScoreFrame frame, float threshold, std::uint32_t* marked, Found* found) {
+                            float same_norm, const Half* norm, const float* block_offset, const float* bias,
+                            const std::uint32_t* allowed, ScoreFrame frame, float threshold, std::uint32_t* marked,
+                            Found* found) {
   __shared__ std::uint32_t highest;
   if (threadIdx.x == 0) highest = order_of_minus_infinity;
   __syncthreads();
   const std::size_t row = std::size_t{blockIdx.x} * block_width + threadIdx.x;
   bool reaches = false;
   if (row < n && (allowed[row / warp] >> (row % warp) & 1U) != 0) {
-    const float upper = score_interval(dots[row], row_base(block_offset, bias, row), device_float(scale[row]),
-                                       device_float(residual[row]), norm, frame)
-                            .upper;
+    const float upper =
+        score_interval(dots[row], row_base(block_offset, bias, row), device_float(scale[row]),
+                       device_float(residual[row]), norm == nullptr ? same_norm : device_float(norm[row]), frame)
+            .upper;
     reaches = !(upper < threshold);
     if (reaches) atomicMax(&highest, ordered_bits(isnan(upper) ? std::numeric_limits<float>::infinity() : upper));
   }
@@ -53,7 +55,8 @@ Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, 
   const DeviceValue<Found> found(context, {}, operation);
   mark_kernel<<<grid_of(n, block_width, operation), block_width, 0, stream_of(context)>>>(
       dots.data(), n, rows.factors.scale.data(), rows.factors.residual.data(), rows.factors.same_norm,
-      rows.block_offset.data(), rows.bias.empty() ? nullptr : rows.bias.data(),
+      rows.factors.norm.empty() ? nullptr : rows.factors.norm.data(), rows.block_offset.data(),
+      rows.bias.empty() ? nullptr : rows.bias.data(),
       // CUDA is little-endian: the lower half of a word comes first.
       reinterpret_cast<const std::uint32_t*>(rows.allowed.data()), frame, threshold,
       reinterpret_cast<std::uint32_t*>(marked.data()), found.get());

@@ -134,7 +134,7 @@ void quantize_nested(const Context& context, std::span<const float> rows, std::s
   constexpr const char* operation = "quantize_nested";
   const std::size_t n = rows.size() / dims;
   if (n == 0) return;
-  expects_aligned(rows.data(), sizeof(float4), "quantize_nested: rows");
+  expects_aligned(rows.data(), sizeof(float4), "quantize_nested", "rows");
   Output output{};
   for (std::size_t p = 0; p < planes; ++p) output.codes[p] = out.codes[p].data();
   for (std::size_t p = 0; p < planes; ++p) output.factors[p] = out.factors[p].data();

@@ -60,7 +60,7 @@ void refine_dots(const Context& context, std::span<const std::uint8_t> rows, std
   expects<ShapeError>(plane_slice_count <= max_plane_slices, "refine_dots: plane_slice_count is ", plane_slice_count,
                       ", expected at most ", max_plane_slices);
   if (dots.empty()) return;
-  expects_aligned(code.data(), sizeof(uint2), "refine_dots: code");
+  expects_aligned(code.data(), sizeof(uint2), "refine_dots", "code");
   const std::size_t bytes = code.size() / 8;
   const auto launch = [&]<class Word>(auto kernel, const Word* words) {
     kernel<<<grid_of(dots.size() * lanes, block_width, operation), block_width, 0, stream_of(context)>>>(

@@ -11,6 +11,9 @@
 // A thread block owns `rows_per_block` rows. It passes over them once for 8 queries; with more queries the further
 // passes find the codes in cache. Long queries are cut into chunks that fit shared memory. The views of up to 64
 // queries travel as a kernel argument, so that nothing has to be copied to the device first.
+//
+// refine_blocks() is the same pass with one more step at its end: the new sums extend those that are there, for the
+// queries with an open row in the block. A thread block whose rows are closed for all queries of a pass reads nothing.
 #include <algorithm>
 
 #include "check.cuh"
@@ -43,6 +46,7 @@ struct alignas(std::min(queries * sizeof(int), sizeof(int4))) Words {
 struct Query {
   const uint4* table;
   std::int16_t* dots;
+  const std::uint64_t* open;  // null: every block is
 };
 constexpr std::size_t max_batch = 64;
 struct Batch {
@@ -50,7 +54,21 @@ struct Batch {
   unsigned count;
 };
 
-template <unsigned queries>
+// Writes the sums of 4 neighbouring rows; `extend`: as one more slice of those that are there.
+template <bool extend>
+__device__ void write_sums(short4 sums, std::int16_t* dots) {
+  auto* const out = reinterpret_cast<short4*>(dots);
+  if constexpr (extend) {
+    const short4 before = *out;
+    sums.x = static_cast<short>(sums.x + 2 * before.x);
+    sums.y = static_cast<short>(sums.y + 2 * before.y);
+    sums.z = static_cast<short>(sums.z + 2 * before.z);
+    sums.w = static_cast<short>(sums.w + 2 * before.w);
+  }
+  *out = sums;
+}
+
+template <unsigned queries, bool extend>
 __global__ void __launch_bounds__(block_width)
     screen_kernel(const std::uint8_t* blocks, std::size_t row_count, unsigned bytes, Batch batch) {
   __shared__ Words<queries> words[chunk_groups];
@@ -61,6 +79,15 @@ __global__ void __launch_bounds__(block_width)
   const std::uint8_t* column = blocks + row / block_rows * (block_rows * std::size_t{bytes}) + row % block_rows;
 
   for (unsigned first_query = 0; first_query < batch.count; first_query += queries) {
+    bool open[queries];
+    bool any_open = false;
+#pragma unroll
+    for (unsigned q = 0; q < queries; ++q) {
+      open[q] = active && first_query + q < batch.count;
+      if constexpr (extend) open[q] = open[q] && batch.query[first_query + q].open[row / block_rows] != 0;
+      any_open = any_open || open[q];
+    }
+    if (extend && __syncthreads_or(any_open) == 0) continue;
     int positive[rows_per_thread][queries] = {};
     if (threadIdx.x < queries) total[threadIdx.x] = 0;
     for (unsigned first = 0; first < groups; first += chunk_groups) {
@@ -77,7 +104,7 @@ __global__ void __launch_bounds__(block_width)
       }
       atomicAdd(&total[own], own_total);
       __syncthreads();
-      if (!active) continue;
+      if (!any_open) continue;
 #pragma unroll 4
       for (unsigned g = 0; g < count / 2; ++g) {
         const auto four = *reinterpret_cast<const std::uint32_t*>(column + (first / 2 + g) * std::size_t{block_rows});
@@ -92,37 +119,33 @@ __global__ void __launch_bounds__(block_width)
         }
       }
     }
-    if (active)
 #pragma unroll
-      for (unsigned q = 0; q < queries; ++q)
-        if (first_query + q < batch.count) {
-          short4 out;
-          out.x = static_cast<short>(2 * positive[0][q] - total[q]);
-          out.y = static_cast<short>(2 * positive[1][q] - total[q]);
-          out.z = static_cast<short>(2 * positive[2][q] - total[q]);
-          out.w = static_cast<short>(2 * positive[3][q] - total[q]);
-          *reinterpret_cast<short4*>(batch.query[first_query + q].dots + row) = out;
-        }
+    for (unsigned q = 0; q < queries; ++q)
+      if (open[q]) {
+        const auto sum = [&](unsigned r) { return static_cast<short>(2 * positive[r][q] - total[q]); };
+        write_sums<extend>(make_short4(sum(0), sum(1), sum(2), sum(3)), batch.query[first_query + q].dots + row);
+      }
     __syncthreads();  // the totals have been read
   }
 }
 
-}  // namespace
-
-void screen(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
-            std::span<const ScreenQuery> queries) {
-  constexpr const char* operation = "screen";
+template <bool extend, class Views>
+void run(const Context& context, const char* operation, std::span<const std::uint8_t> blocks, std::size_t dims,
+         std::span<const Views> queries) {
   const std::size_t rows = blocks.size() / (dims / 8);
   if (rows == 0 || queries.empty()) return;
-  expects_aligned(blocks.data(), sizeof(std::uint32_t), "screen: blocks");
-  for (const ScreenQuery& query : queries) {
-    expects_aligned(query.table.data(), sizeof(uint4), "screen: table");
-    expects_aligned(query.dots.data(), sizeof(short4), "screen: dots");
+  expects_aligned(blocks.data(), sizeof(std::uint32_t), operation, "blocks");
+  for (const Views& query : queries) {
+    expects_aligned(query.table.data(), sizeof(uint4), operation, "table");
+    expects_aligned(query.dots.data(), sizeof(short4), operation, "dots");
   }
   for (std::size_t first = 0; first < queries.size(); first += max_batch) {
     Batch batch{};
-    for (const ScreenQuery& query : queries.subspan(first, std::min(max_batch, queries.size() - first)))
-      batch.query[batch.count++] = {reinterpret_cast<const uint4*>(query.table.data()), query.dots.data()};
+    for (const Views& query : queries.subspan(first, std::min(max_batch, queries.size() - first))) {
+      Query& view = batch.query[batch.count++];
+      view = {reinterpret_cast<const uint4*>(query.table.data()), query.dots.data(), nullptr};
+      if constexpr (extend) view.open = query.open.data();
+    }
     const auto launch = [&](auto kernel) {
       kernel<<<grid_of(rows, rows_per_block, operation), block_width, 0, stream_of(context)>>>(
           blocks.data(), rows, static_cast<unsigned>(dims / 8), batch);
@@ -130,15 +153,27 @@ void screen(const Context& context, std::span<const std::uint8_t> blocks, std::s
     };
     // Narrow passes for few queries: an unused one would cost as much as a used one.
     if (batch.count == 1)
-      launch(screen_kernel<1>);
+      launch(screen_kernel<1, extend>);
     else if (batch.count == 2)
-      launch(screen_kernel<2>);
+      launch(screen_kernel<2, extend>);
     else if (batch.count <= 4)
-      launch(screen_kernel<4>);
+      launch(screen_kernel<4, extend>);
     else
-      launch(screen_kernel<8>);
+      launch(screen_kernel<8, extend>);
   }
   finish(context, operation);
+}
+
+}  // namespace
+
+void screen(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
+            std::span<const ScreenQuery> queries) {
+  run<false>(context, "screen", blocks, dims, queries);
+}
+
+void refine_blocks(const Context& context, std::span<const std::uint8_t> blocks, std::size_t dims,
+                   std::span<const RefineQuery> queries) {
+  run<true>(context, "refine_blocks", blocks, dims, queries);
 }
 
 }  // namespace mpp::kernels::cuda
