@@ -11,8 +11,15 @@ constexpr std::size_t group = 4;
 constexpr double outward = 1.0 + 0x1p-30;  // covers the rounding of sums of fewer than 2^20 doubles
 constexpr double least_step = 0x1p-400;    // below it the squares of rounding errors would underflow
 
+double rounded_sum(std::span<const double> query, double step) {
+  double sum = 0.0;
+  for (const double q : query) sum += std::fabs(std::nearbyint(q / step));
+  return sum;
+}
+
 // Smallest step for which the rounded query respects the caps. Rounding adds at most 1/2 to each magnitude,
-// so a cap of S over n values is respected when sum |q| / step + n / 2 <= S.
+// so a cap of S over n values is respected when sum |q| / step + n / 2 <= S. Of many values those halves would take
+// most of S, or more: there the sum itself is looked at.
 double smallest_step(std::span<const double> query, QueryGrid grid) {
   double worst_group = 0.0;
   double total = 0.0;
@@ -23,10 +30,12 @@ double smallest_step(std::span<const double> query, QueryGrid grid) {
     total += sum;
   }
   const double group_room = static_cast<double>(grid.group_sum) - 0.5 * group;
-  const double total_room = static_cast<double>(grid.total_sum) - 0.5 * static_cast<double>(query.size());
-  expects<ShapeError>(total_room > 0, "quantize_query: ", query.size(), " dims, expected fewer than ",
-                      2 * grid.total_sum);
-  return std::max(worst_group / group_room, total / total_room) * outward;
+  const auto cap = static_cast<double>(grid.total_sum);
+  const double halves = 0.5 * static_cast<double>(query.size());
+  if (halves <= 0.5 * cap) return std::max(worst_group / group_room, total / (cap - halves)) * outward;
+  double step = std::max(worst_group / group_room, total / cap) * outward;
+  while (step >= least_step && rounded_sum(query, step) > cap) step *= 1.0625;
+  return step;
 }
 
 }  // namespace
