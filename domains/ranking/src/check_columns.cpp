@@ -65,6 +65,7 @@ void check_sizes(const PoolColumns& c) {
     check_size(text("scale[", p, "]"), plane.scale, slots);
     check_size(text("residual[", p, "]"), plane.residual, slots);
     check_size(text("norm[", p, "]"), plane.norm, p == 0 ? 0 : slots);
+    if (p > 0) check_size(text("top_scale[", p, "]"), plane.top_scale, 0);  // that of plane 0 is found anew
   }
   for (std::size_t p = block_planes; p < planes; ++p) {
     const RowPlane& plane = c.row_plane[p - block_planes];

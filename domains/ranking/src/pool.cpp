@@ -42,6 +42,7 @@ std::vector<std::uint32_t> place(std::span<const std::uint32_t> cell, std::size_
 void resize_slots(std::size_t blocks, PoolColumns& columns) {
   const std::size_t slots = blocks * kernels::block_rows;
   columns.live.values().resize(blocks);
+  columns.block_plane[0].top_scale.values().resize(blocks);
   columns.ids.values().resize(slots);
   columns.rows.values().resize(slots * columns.dims);
   if (columns.metric == Metric::l2) columns.bias.values().resize(slots);
@@ -59,10 +60,9 @@ void resize_slots(std::size_t blocks, PoolColumns& columns) {
   }
 }
 
-// From the first of the blocks that have changed.
+// From the first of the blocks that have changed. There is room for them already.
 void find_top_scales(std::size_t first, PoolColumns& columns) {
   auto& top = columns.block_plane[0].top_scale.values();
-  top.resize(columns.blocks());
   for (std::size_t b = first; b < top.size(); ++b) {
     const auto scale = columns.block_plane[0].scale.view().subspan(b * kernels::block_rows, kernels::block_rows);
     const auto bits = [](kernels::Half x) { return x.bits; };  // ordered like the halves, which are not negative
@@ -92,6 +92,7 @@ Cells make_cells(std::span<const float> rows, std::size_t dims, const PoolOption
 
 Pool::Pool(PoolColumns columns) : columns_(std::move(columns)) {
   check_columns(columns_);
+  columns_.block_plane[0].top_scale.values().resize(columns_.blocks());
   find_top_scales(0, columns_);
   for (const std::uint64_t word : columns_.live.view()) size_ += static_cast<std::size_t>(std::popcount(word));
 }
