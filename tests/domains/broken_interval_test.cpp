@@ -37,24 +37,28 @@ TEST_F(Residual, IsRoundedUpSoThatTheScoreStaysInside) {
   const Walk found = intervals(pool(), on_the_grid);
   EXPECT_GE(found.checks, 4U);
   EXPECT_EQ(found.violations, 0U) << found.first;
-  EXPECT_GE(kernels::to_float(pool().columns().residual[0]), residual);
+  EXPECT_GE(kernels::to_float(pool().columns().block_plane[0].residual[0]), residual);
 }
 TEST_F(Residual, RoundedDownIsCaught) {
-  const Pool down = tampered(pool(), [](PoolColumns& c) { c.residual.values()[0] = below(c.residual[0]); });
+  const Pool down = tampered(pool(), [](PoolColumns& c) {
+    kernels::Half& r = c.block_plane[0].residual.values()[0];
+    r = below(r);
+  });
   EXPECT_GT(intervals(down, on_the_grid).violations, 0U);
 }
 TEST_F(Residual, RoundedToNearestIsCaught) {
-  const Pool nearest =
-      tampered(pool(), [&](PoolColumns& c) { c.residual.values()[0] = kernels::nearest_half(residual); });
+  const Pool nearest = tampered(
+      pool(), [&](PoolColumns& c) { c.block_plane[0].residual.values()[0] = kernels::nearest_half(residual); });
   EXPECT_GT(intervals(nearest, on_the_grid).violations, 0U);
 }
 TEST_F(Residual, ForgottenClosesRowsOfTheAnswer) {
   const Scene scene = family_scene(Family::gaussian, 500, 12, 32);
   const Pool honest = build(scene, Metric::inner_product);
   const Pool forgotten = tampered(honest, [](PoolColumns& c) {
-    for (kernels::Half& r : c.residual.values()) r = {};
-    for (std::size_t p = 1; p < kernels::planes; ++p)
-      for (kernels::PlaneFactors& f : c.factors[p].values()) f.residual = {};
+    for (BlockPlane& plane : c.block_plane)
+      for (kernels::Half& r : plane.residual.values()) r = {};
+    for (RowPlane& plane : c.row_plane)
+      for (kernels::PlaneFactors& f : plane.factors.values()) f.residual = {};
   });
   const auto closed = [&](const Pool& pool, Level first) {
     Walk found;
@@ -73,9 +77,7 @@ TEST_F(Residual, ForgottenClosesRowsOfTheAnswer) {
 class OffCentre : public testing::Test {
  protected:
   static constexpr float center = -3.0F;
-  static Pool pool(std::span<const float> rows) {
-    return unrotated_pool(rows, dims, Metric::inner_product, 0, center);
-  }
+  static Pool pool(std::span<const float> rows) { return unrotated_pool(rows, dims, Metric::inner_product, 0, center); }
   static std::vector<float> row(int i) {
     std::vector<float> x(on_the_grid);
     for (float& value : x) value = 1.0F + value * static_cast<float>(100 + i) * 0x1p-28F;
@@ -141,8 +143,8 @@ TEST_F(Aligned, AScaleBelowTheNormalHalvesIsNotTrusted) {
   const Pool row = pool(1.4F * 0x1p-24F);  // the nearest Half is 2^-24
   EXPECT_EQ(intervals(row, query).violations, 0U);
   const Pool twin = tampered(row, [](PoolColumns& c) {
-    c.scale.values()[0] = kernels::nearest_half(0x1p-24);
-    c.residual.values()[0] = {};
+    c.block_plane[0].scale.values()[0] = kernels::nearest_half(0x1p-24);
+    c.block_plane[0].residual.values()[0] = {};
   });
   EXPECT_GT(intervals(twin, query).violations, 0U);
 }

@@ -23,7 +23,7 @@ TEST(PoolColumns, OfABuiltPoolFitTogether) {
     EXPECT_EQ(refusal(small_pool(metric).columns()), "");
 }
 
-// The two empty columns of plane 0 and the bias of other metrics than l2 are part of the claim: they must stay empty.
+// The norm of plane 0, the top scale of plane 1 and the bias of other metrics than l2 are part of the claim: they must stay empty.
 TEST(PoolColumns, AreRefusedWithOneElementMoreOrLessInAnyColumn) {
   for (const Metric metric : {Metric::inner_product, Metric::l2}) {
     const PoolColumns good = small_pool(metric).columns();
@@ -47,7 +47,7 @@ TEST(PoolColumns, MayHoldAnythingInSlotsWithoutARow) {
   const std::size_t removed = 5;
   ASSERT_EQ(columns.live[0] >> removed & 1, 0U);
   columns.ids.values()[removed] = 0xFFFFFFFF;
-  columns.residual.values()[removed] = kernels::Half{0xFFFF};
+  columns.block_plane[0].residual.values()[removed] = kernels::Half{0xFFFF};
   columns.bias.values()[removed] = 1e30F;
   columns.rows.values()[removed * 3] = std::numeric_limits<float>::infinity();
   EXPECT_EQ(refusal(columns), "");

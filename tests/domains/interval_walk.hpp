@@ -91,18 +91,62 @@ struct Walk {
 /// Spoils the frame of a query after it was made.
 using FrameBreakage = std::function<void(ranking::QueryFrame&)>;
 
-/// Climbs the code levels of one request by hand and checks what each of them says, whatever the target:
+/// Code levels, ascending.
+using Levels = std::vector<Level>;
+
+inline Levels levels_from(Level first) {
+  Levels levels;
+  for (Level level = first; level < kernels::planes; ++level) levels.push_back(level);
+  return levels;
+}
+
+/// An open row and its interval, in frame units.
+struct OpenRow {
+  std::uint32_t slot;
+  kernels::ScoreInterval interval;
+};
+
+/// The open rows after a block plane: their intervals are made here, for the tier keeps none.
+inline std::vector<OpenRow> open_after_block_plane(const Pool& pool, const ranking::RankState& state,
+                                                   std::size_t plane) {
+  const auto& c = pool.columns();
+  const ranking::BlockPlane& from = c.block_plane[plane];
+  const kernels::Half sign_norm = kernels::half_above(std::sqrt(static_cast<double>(c.coded_dims)));
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  std::vector<OpenRow> open;
+  for (std::uint32_t slot = 0; slot < c.slots(); ++slot) {
+    if ((state.open[slot / 64] >> slot % 64 & 1) == 0) continue;
+    const std::int32_t dot = state.dots[slot];
+    const kernels::PlaneFactors factors{from.scale[slot], from.residual[slot],
+                                        plane == 0 ? sign_norm : from.norm[slot]};
+    const float base = state.frame.block_offset[slot / 64] + (c.bias.size() == 0 ? 0.0F : c.bias[slot]);
+    open.push_back({slot, {-infinity, infinity}});
+    kernels::tighten_intervals({}, std::span(&dot, 1), std::span(&factors, 1), std::span(&base, 1),
+                               plane_frame(state.frame, plane), std::span(&open.back().interval, 1));
+  }
+  return open;
+}
+
+inline std::vector<OpenRow> open_rows(const Pool& pool, const ranking::RankState& state, Level level) {
+  if (level < ranking::block_planes) return open_after_block_plane(pool, state, level);
+  std::vector<OpenRow> open;
+  for (std::size_t i = 0; i < state.open_rows; ++i) open.push_back({state.slot[i], state.interval[i]});
+  return open;
+}
+
+/// Climbs code levels of one request by hand and checks what each of them says, whatever the target:
 /// an open row's score lies strictly inside its interval and below highest_open, a contender's interval holds its score,
 /// and a row that was closed is not among the k best.
 inline Walk walk(const Pool& pool, const ranking::RankRequest& request, ranking::RankOptions options,
-                 const FrameBreakage& breakage = {}) {
+                 const FrameBreakage& breakage = {}, Levels levels = {}) {
   const ranking::RankTier tier(pool, options);
+  if (levels.empty()) levels = levels_from(options.first_level);
   const ScoreOracle oracle(pool, request);
   ranking::RankState state(std::pmr::new_delete_resource());
   Walk found;
-  for (Level level = options.first_level; level < kernels::planes; ++level) {
+  for (const Level level : levels) {
     tier.materialise(request, state, level);
-    if (breakage && level == options.first_level) breakage(state.frame);
+    if (breakage && level == levels.front()) breakage(state.frame);
     (void)tier.execute(request, state, level);
     std::vector<char> open(pool.columns().slots(), 0);
     std::vector<char> answered(open.size(), 0);
@@ -112,17 +156,13 @@ inline Walk walk(const Pool& pool, const ranking::RankRequest& request, ranking:
       found.check(exact || oracle.inside(c.slot, c.lower, c.upper), "level ", level, ", contender in slot ", c.slot,
                   ": ", oracle.score(c.slot), " outside ", c.lower, " ... ", c.upper);
     }
-    if (level == 0)
-      for (std::size_t slot = 0; slot < open.size(); ++slot) open[slot] = state.marked[slot / 64] >> slot % 64 & 1;
-    else
-      for (std::size_t i = 0; i < state.open_rows; ++i) {
-        const std::uint32_t slot = state.slot[i];
-        open[slot] = 1;
-        const double lower = score_of_frame(state.frame, state.interval[i].lower);
-        const double upper = score_of_frame(state.frame, state.interval[i].upper);
-        found.check(oracle.inside(slot, lower, upper), "level ", level, ", slot ", slot, ": ", oracle.score(slot),
-                    " outside ", lower, " ... ", upper);
-      }
+    for (const auto& [slot, interval] : open_rows(pool, state, level)) {
+      open[slot] = 1;
+      const double lower = score_of_frame(state.frame, interval.lower);
+      const double upper = score_of_frame(state.frame, interval.upper);
+      found.check(oracle.inside(slot, lower, upper), "level ", level, ", slot ", slot, ": ", oracle.score(slot),
+                  " outside ", lower, " ... ", upper);
+    }
     for (const std::uint32_t slot : oracle.allowed()) {
       if (answered[slot] != 0) continue;
       if (open[slot] != 0) {

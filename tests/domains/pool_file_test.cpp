@@ -49,6 +49,7 @@ void expect_equal(const PoolColumns& a, const PoolColumns& b) {
   each_column(b, [&](std::string_view name, const auto& column) {
     EXPECT_TRUE(std::ranges::equal(bytes[next++], std::as_bytes(column.view()))) << name;
   });
+  EXPECT_TRUE(std::ranges::equal(a.block_plane[0].top_scale.view(), b.block_plane[0].top_scale.view()));
 }
 
 class PoolFile : public testing::Test {
@@ -190,7 +191,7 @@ TEST_F(PoolFile, LoadFindsEveryChangedByte) {
 
 TEST_F(PoolFile, MapFindsEveryChangedByteOfHeadAndResidentColumns) {
   const FileBytes bytes = saved();
-  with_each_byte_changed(file, bytes, 0, first_byte(bytes, codes_1),
+  with_each_byte_changed(file, bytes, 0, first_byte(bytes, signs_1),
                          [&](std::size_t i) { ASSERT_NE(refusal(Pool::map), "") << "byte " << i; });
 }
 
@@ -206,7 +207,7 @@ TEST_F(PoolFile, MapDoesNotFindAChangedByteOfTheRows) {
 // Proof that the tests above can fail: where a change keeps a file meaningful, nothing but the checksum finds it.
 TEST_F(PoolFile, AChangedByteWithRepairedChecksumsIsNotFound) {
   const FileBytes bytes = saved();
-  for (const std::size_t i : {head::largest_row, first_byte(bytes, rows) + 1, first_byte(bytes, sign_blocks)}) {
+  for (const std::size_t i : {head::largest_row, first_byte(bytes, rows) + 1, first_byte(bytes, signs_0)}) {
     FileBytes changed = bytes;
     changed[i] ^= 1;
     repair_checksums(changed);
@@ -227,7 +228,7 @@ const Hostile hostile[] = {
     {"magic", [](FileBytes& f) { f[0] = 'm'; }},
     {"version is 2", [](FileBytes& f) { put<std::uint32_t>(f, head::version, 2); }},
     {"file_bytes", [](FileBytes& f) { put(f, head::file_bytes, huge); }},
-    {"reserved", [](FileBytes& f) { f[head::reserved + 50] = 1; }},
+    {"reserved", [](FileBytes& f) { f[head::reserved + 2] = 1; }},
     {"metric is 3", [](FileBytes& f) { f[head::metric] = 3; }},
     {"dims is 0", [](FileBytes& f) { put<std::uint32_t>(f, head::dims, 0); }},
     {"dims is 32769", [](FileBytes& f) { put<std::uint32_t>(f, head::dims, 32769); }},
@@ -245,11 +246,11 @@ const Hostile hostile[] = {
     {"largest_bias", [](FileBytes& f) { put(f, head::largest_bias, std::numeric_limits<double>::infinity()); }},
     {"expected at most largest_bias", [](FileBytes& f) { put(f, head::largest_bias, 0.0); }},
     {"bias: section id", [](FileBytes& f) { put<std::uint16_t>(f, EntryAt(bias).id, rows); }},
-    {"scale: element_bytes", [](FileBytes& f) { put<std::uint16_t>(f, EntryAt(scale).element_bytes, 0); }},
+    {"scale[0]: element_bytes", [](FileBytes& f) { put<std::uint16_t>(f, EntryAt(scale_0).element_bytes, 0); }},
     {"live: offset", [](FileBytes& f) { put(f, EntryAt(live).offset, huge); }},
-    {"scale: offset", [](FileBytes& f) { put(f, EntryAt(scale).offset, ~std::uint64_t{0}); }},
-    {"residual: offset",  // on top of its neighbour
-     [](FileBytes& f) { put(f, EntryAt(residual).offset, get<std::uint64_t>(f, EntryAt(scale).offset)); }},
+    {"scale[0]: offset", [](FileBytes& f) { put(f, EntryAt(scale_0).offset, ~std::uint64_t{0}); }},
+    {"residual[0]: offset",  // on top of its neighbour
+     [](FileBytes& f) { put(f, EntryAt(residual_0).offset, get<std::uint64_t>(f, EntryAt(scale_0).offset)); }},
     {"rotation: bytes", [](FileBytes& f) { put(f, EntryAt(rotation).bytes, huge); }},
     {"ids: bytes", [](FileBytes& f) { put(f, EntryAt(ids).bytes, ~std::uint64_t{0}); }},
     {"rows: bytes", [](FileBytes& f) { put(f, EntryAt(rows).bytes, std::uint64_t{1} << 40); }},
@@ -260,9 +261,9 @@ const Hostile hostile[] = {
     {"ids[1] is 72", [](FileBytes& f) { put<std::uint32_t>(f, first_byte(f, ids) + 4, 72); }},
     {"ids[1] is 0, which another row has", [](FileBytes& f) { put<std::uint32_t>(f, first_byte(f, ids) + 4, 0); }},
     {"live", [](FileBytes& f) { f[first_byte(f, live) + 23] = 0x80; }},
-    {"scale[0]", [](FileBytes& f) { put<std::uint16_t>(f, first_byte(f, scale), 0x7C00); }},
-    {"residual[0]", [](FileBytes& f) { put<std::uint16_t>(f, first_byte(f, residual), 0x8001); }},
-    {"residual[1]", [](FileBytes& f) { put<std::uint16_t>(f, first_byte(f, residual) + 2, 0x7E00); }},
+    {"scale[0][0]", [](FileBytes& f) { put<std::uint16_t>(f, first_byte(f, scale_0), 0x7C00); }},
+    {"residual[0][0]", [](FileBytes& f) { put<std::uint16_t>(f, first_byte(f, residual_0), 0x8001); }},
+    {"residual[0][1]", [](FileBytes& f) { put<std::uint16_t>(f, first_byte(f, residual_0) + 2, 0x7E00); }},
     {"bias[0]", [](FileBytes& f) { put(f, first_byte(f, bias), static_cast<float>(nan)); }},
     {"rotation[2]", [](FileBytes& f) { put(f, first_byte(f, rotation) + 8, static_cast<float>(nan)); }},
     {"rotation[8] is 0.5", [](FileBytes& f) { put(f, first_byte(f, rotation) + 32, 0.5F); }},

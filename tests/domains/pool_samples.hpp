@@ -27,23 +27,29 @@ inline ranking::Pool small_pool(ranking::Metric metric) {
   return pool;
 }
 
-/// Calls visit(name, column) for every column, those that a file leaves out included.
+/// Calls visit(name, column) for every column, those that must be empty included; not for top_scale[0], which follows
+/// from scale[0].
 template <class Columns, class Visit>
 void each_column(Columns& c, Visit visit) {
   visit("rotation", c.rotation);
   visit("centers", c.centers);
   visit("block_cell", c.block_cell);
-  visit("sign_blocks", c.sign_blocks);
-  visit("scale", c.scale);
-  visit("residual", c.residual);
   visit("bias", c.bias);
   visit("live", c.live);
   visit("ids", c.ids);
-  constexpr std::string_view codes[] = {"codes[0]", "codes[1]", "codes[2]", "codes[3]"};
-  constexpr std::string_view factors[] = {"factors[0]", "factors[1]", "factors[2]", "factors[3]"};
-  for (std::size_t p = 0; p < kernels::planes; ++p) {
-    visit(codes[p], c.codes[p]);
-    visit(factors[p], c.factors[p]);
+  constexpr std::string_view block[][4] = {{"signs[0]", "scale[0]", "residual[0]", "norm[0]"},
+                                           {"signs[1]", "scale[1]", "residual[1]", "norm[1]"}};
+  for (std::size_t p = 0; p < ranking::block_planes; ++p) {
+    visit(block[p][0], c.block_plane[p].signs);
+    visit(block[p][1], c.block_plane[p].scale);
+    visit(block[p][2], c.block_plane[p].residual);
+    visit(block[p][3], c.block_plane[p].norm);
+  }
+  visit("top_scale[1]", c.block_plane[1].top_scale);
+  constexpr std::string_view row[][2] = {{"codes[2]", "factors[2]"}, {"codes[3]", "factors[3]"}};
+  for (std::size_t p = 0; p < c.row_plane.size(); ++p) {
+    visit(row[p][0], c.row_plane[p].codes);
+    visit(row[p][1], c.row_plane[p].factors);
   }
   visit("rows", c.rows);
 }

@@ -64,7 +64,7 @@ foreach(family clustered power_law gaussian)
 endforeach()
 check_run(3 "EQUAL;0" ${small} --delta 1e-6 --k 100)
 check_run(1 "EQUAL;20" ${small} --epsilon 0 --cap-mb 0)
-check_run(1 "GREATER;0" ${small} --epsilon 0 --cap-mb 0.03)
+check_run(1 "GREATER;0" ${small} --epsilon 0 --cap-mb 0.014)
 check_run(1 "EQUAL;0" --items 1 --dims 20 --users 20 --epsilon 1000%)
 check_run(1 "EQUAL;0" --items 7 --k 10 --dims 1 --users 1 --epsilon 0)
 

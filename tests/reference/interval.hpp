@@ -10,8 +10,8 @@
 
 namespace mpp::reference {
 
-using kernels::Candidate;
 using kernels::BlockRows;
+using kernels::Candidate;
 using kernels::ScoreFrame;
 
 struct Interval {
@@ -34,14 +34,16 @@ inline Interval interval(long double dot, long double base, long double a, long 
 inline long double base_of(const BlockRows& rows, std::size_t row) {
   return static_cast<long double>(rows.block_offset[row / 64]) + (rows.bias.empty() ? 0.0F : rows.bias[row]);
 }
-inline bool allowed(const BlockRows& rows, std::size_t row) {
-  return (rows.allowed[row / 64] >> (row % 64) & 1U) != 0;
+inline bool allowed(const BlockRows& rows, std::size_t row) { return (rows.allowed[row / 64] >> (row % 64) & 1U) != 0; }
+
+inline long double norm_of(const BlockRows& rows, std::size_t row) {
+  return rows.factors.norm.empty() ? rows.factors.same_norm : half_value(rows.factors.norm[row]);
 }
 
 inline Interval interval(std::span<const std::int16_t> dots, const BlockRows& rows, const ScoreFrame& frame,
                          std::size_t row) {
   return interval(dots[row], base_of(rows, row), half_value(rows.factors.scale[row]),
-                  half_value(rows.factors.residual[row]), rows.factors.norm, frame);
+                  half_value(rows.factors.residual[row]), norm_of(rows, row), frame);
 }
 
 /// All allowed rows, best midpoint first, ties by row. Midpoints are rounded to float.

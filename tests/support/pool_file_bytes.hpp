@@ -38,8 +38,8 @@ void put(FileBytes& file, std::size_t offset, T value) {
 namespace head {
 inline constexpr std::size_t magic = 0, version = 8, dims = 12, coded_dims = 16, unit_exponent = 20, file_bytes = 24,
                              next_id = 32, tail_rows = 40, largest_centered = 48, largest_row = 56, largest_bias = 64,
-                             table = 72, metric = 456, reserved = 457, checksum = 508, size = 512;
-inline constexpr std::size_t sections = 16;
+                             table = 72, metric = 504, reserved = 505, checksum = 508, size = 512;
+inline constexpr std::size_t sections = 18;
 }  // namespace head
 
 /// Numbers of the sections.
@@ -47,16 +47,18 @@ enum SectionNumber : std::size_t {
   rotation,
   centers,
   block_cell,
-  sign_blocks,
-  scale,
-  residual,
+  signs_0,
+  scale_0,
+  residual_0,
   bias,
   live,
   ids,
-  codes_1,
+  signs_1,
+  scale_1,
+  residual_1,
+  norm_1,
   codes_2,
   codes_3,
-  factors_1,
   factors_2,
   factors_3,
   rows
