@@ -7,6 +7,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/cpu/screen.cpp"
 #include <hwy/foreach_target.h>
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -26,6 +27,7 @@ struct BlockQuery {
 // Sums of one block for `count` queries; `extend`: as one more slice of the sums that are there.
 template <std::size_t count, bool extend>
 void screen_block(const std::uint8_t* HWY_RESTRICT block, std::size_t groups, const BlockQuery* queries) {
+  constexpr std::size_t ahead = 8192;  // bytes: hardware alone stops at the end of each page
   const hn::CappedTag<std::uint8_t, block_rows> bytes;
   const hn::Repartition<std::uint16_t, decltype(bytes)> words;
   const std::size_t lanes = hn::Lanes(bytes);
@@ -39,6 +41,7 @@ void screen_block(const std::uint8_t* HWY_RESTRICT block, std::size_t groups, co
     for (std::size_t q = 0; q < count; ++q) all[q] = odd[q] = hn::Zero(words);
     for (std::size_t g = 0; g < groups; ++g) {
       const auto signs = hn::LoadU(bytes, block + g * block_rows + at);
+      hwy::Prefetch(block + g * block_rows + at + ahead);
       const auto low = hn::And(signs, nibble);
       const auto high = hn::And(hn::BitCast(bytes, hn::ShiftRight<4>(hn::BitCast(words, signs))), nibble);
       for (std::size_t q = 0; q < count; ++q) {
