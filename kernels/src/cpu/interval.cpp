@@ -110,9 +110,11 @@ class BlockSkip {
 
   HWY_INLINE bool operator()(const std::int16_t* dots, std::size_t block, float bar) const {
     if (!known_) return false;
-    // mid >= bar needs dot >= (bar - offset) / (scale step), up to the rounding of these few operations.
+    // A sum offset + scale step dot that rounds to `bar` or above is above the float before `bar`, and so above `under`:
+    // dot > (under - offset) / (scale step), up to the rounding of these few operations and of the product.
+    const float under = bar - std::fabs(bar) * 0x1p-23F - std::numeric_limits<float>::min();
     const float needed =
-        (bar - rows_.block_offset[block]) / (rows_.top_scale[block] * step_) * (1.0F - 0x1p-20F) - 1.0F;
+        (under - rows_.block_offset[block]) / (rows_.top_scale[block] * step_) * (1.0F - 0x1p-20F) - 1.0F;
     if (!(needed > 0.0F)) return false;
     const hn::CappedTag<std::int16_t, block_rows> words;
     const auto least = hn::Set(words, static_cast<std::int16_t>(std::min(needed, 32767.0F)));
@@ -171,13 +173,14 @@ std::size_t BestMidpoints(std::span<const std::int16_t> dots, const BlockRows& r
 
 // Upper scores of the deterministic interval without its square root: with c the cosine of query and code times the
 // query's norm, sqrt(q2 - c^2) <= (s^2 + q2 - c^2) / (2 s) for every s > 0, equal at s^2 = q2 - c^2. Three tangents
-// stay within 2 % of the root up to c^2 = 0.8 q2. Constants are rounded outward by 2^-19 or 2^-20, more than the few
-// float operations can lose.
+// stay within 2 % of the root up to c^2 = 0.75 q2. Constants are rounded outward by 2^-19 or 2^-20, more than the few
+// float operations can lose (docs/ranking.md counts them).
 class UpperBound {
  public:
   explicit UpperBound(const ScoreFrame& frame)
-      : step_(hn::Set(f_, frame.step)), slack_(hn::Set(f_, frame.slack)), e1_(hn::Set(f_, frame.e1)),
-        e2_(hn::Set(f_, frame.e2)),
+      : step_(hn::Set(f_, frame.step)), e1_(hn::Set(f_, frame.e1)), e2_(hn::Set(f_, frame.e2)),
+        // A query too long for a float has no tangents: every row stays open.
+        slack_(hn::Set(f_, std::isinf(frame.q2) ? frame.q2 : frame.slack)),
         moved_(hn::Set(f_, static_cast<float>(double{frame.step} * frame.relative * (1.0 + 0x1p-19)))),
         inflate_(hn::Set(f_, static_cast<float>((1.0 + frame.relative) * (1.0 + 0x1p-19)))) {
     const double length = std::max(std::sqrt(double{frame.q2}), 1e-15);
@@ -216,7 +219,7 @@ class UpperBound {
   static constexpr std::size_t tangents = 3;
   static constexpr double touching[tangents] = {1.0, 0.88, 0.6};  // sqrt(q2 - c^2) / sqrt(q2)
   Floats f_;
-  Vector step_, slack_, e1_, e2_, moved_, inflate_, high_[tangents], slope_[tangents];
+  Vector step_, e1_, e2_, slack_, moved_, inflate_, high_[tangents], slope_[tangents];
   Vector shrink_ = hn::Set(f_, 1.0F - 0x1p-20F);
   Vector grow_ = hn::Set(f_, 1.0F + 0x1p-20F);
 };
