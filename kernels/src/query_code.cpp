@@ -33,7 +33,7 @@ double smallest_step(std::span<const double> query, QueryGrid grid) {
   const auto cap = static_cast<double>(grid.total_sum);
   const double halves = 0.5 * static_cast<double>(query.size());
   if (halves <= 0.5 * cap) return std::max(worst_group / group_room, total / (cap - halves)) * outward;
-  double step = std::max(worst_group / group_room, total / cap) * outward;
+  double step = std::max(worst_group / group_room, 0.5 * total / cap) * outward;
   while (step >= least_step && rounded_sum(query, step) > cap) step *= 1.0625;
   return step;
 }
