@@ -54,6 +54,19 @@ TEST(QuantizeQuery, UsesMostOfItsGrid) {
   EXPECT_GE(fullest, 121);
 }
 
+TEST(QuantizeQuery, UsesMostOfItsGridForManyDims) {
+  // Half a unit for each of 32768 values would be more than the cap of all.
+  for (const std::size_t dims : {1024, 10920, 10924, 21844, 32768}) {
+    const auto query = gaussian<double>(dims, 3);
+    std::vector<std::int16_t> code(dims);
+    static_cast<void>(quantize_query(query, coarse_grid, code));
+    std::int64_t sum = 0;
+    for (const std::int16_t x : code) sum += std::abs(x);
+    EXPECT_LE(sum, coarse_grid.total_sum);
+    EXPECT_GE(sum, dims < 10924 ? coarse_grid.total_sum / 3 : coarse_grid.total_sum * 4 / 5) << dims;
+  }
+}
+
 TEST(QuantizeQuery, RefusesWhatIsNotAQuery) {
   std::vector<std::int16_t> code(8);
   std::vector<double> query(8, 1.0);

@@ -182,6 +182,12 @@ TEST_P(MarkReachingTest, NamesTheArgumentThatDoesNotFit) {
   rows = device.rows();
   rows.allowed = rows.allowed.first(1);
   EXPECT_NE(message(128, rows, 2).find("allowed has 1"), std::string::npos);
+  rows = device.rows();
+  rows.factors.norm = rows.factors.scale.first(64);
+  EXPECT_NE(message(128, rows, 2).find("factors has 64 norms, expected 0 or 128"), std::string::npos);
+  rows = device.rows();
+  rows.top_scale = rows.block_offset.first(1);
+  EXPECT_NE(message(128, rows, 2).find("top_scale has 1 values, expected 0 or 2"), std::string::npos);
 }
 
 class CompactMarkedTest : public KernelTest {};

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <random>
 #include <vector>
@@ -58,10 +59,14 @@ inline HostCode quantize(const Context& context, const std::vector<float>& rows,
   return host;
 }
 
-/// A random integer query on coarse_grid: every group of 4 sums to at most 127, all to at most 32767.
+/// A random integer query on coarse_grid: every group of 4 sums to at most 127, all to at most 10922.
 inline std::vector<std::int16_t> coarse_code(std::size_t dims, unsigned seed) {
-  const int highest = dims <= 1024 ? 31 : static_cast<int>(32767 / dims);
-  return random_integers<std::int16_t>(dims, -highest, highest, seed);
+  const auto cap = static_cast<std::size_t>(coarse_grid.total_sum);
+  const int highest = static_cast<int>(std::clamp<std::size_t>(cap / dims, 1, 31));
+  auto code = random_integers<std::int16_t>(dims, -highest, highest, seed);
+  if (dims > cap)  // one of each group of 4, in turn
+    for (std::size_t j = 0; j < dims; ++j) code[j] = static_cast<std::int16_t>(j % 4 == j / 4 % 4 ? code[j] : 0);
+  return code;
 }
 
 }  // namespace mpp::kernels

@@ -66,8 +66,8 @@ TEST_P(ScreenTest, ServesMoreQueriesThanOneLaunchTakes) {
     ASSERT_EQ(widened(dots[q]), reference::screen(codes, dims, queries[q])) << q;
 }
 
-TEST_P(ScreenTest, IsExactAtTheCapsOfTheCoarseGrid) {
-  // 258 groups of 127 would be 32766; all signs agree with the query, or all disagree.
+TEST_P(ScreenTest, IsExactAtThreeTimesTheCapOfTheCoarseGrid) {
+  // 258 groups of 127 are 32766, which two slices may reach; all signs agree with the query, or all disagree.
   constexpr std::size_t dims = 1032;
   std::vector<std::int16_t> query(dims, 0);
   std::vector<std::uint8_t> codes(2 * dims / 8);
