@@ -97,6 +97,23 @@ TEST(RankTier, AsksForExactlyTheBytesItUsesAtItsPeak) {
   });
 }
 
+TEST(RankTier, AsksForExactlyTheBytesItUsesWhenCodeLevelsAreLeftOut) {
+  for_each_climb([&](const Climb& climb, const RankTier& tier, const RankRequest& request) {
+    for (const std::vector<Level>& levels : {std::vector<Level>{0, 2, 4}, {0, 3, 4}, {1, 3}, {2, 4}, {3, 4}}) {
+      PeakResource memory;
+      RankState state(&memory);
+      Footprint sum;
+      for (const Level level : levels) {
+        sum += tier.increment(request, state, level);
+        tier.materialise(request, state, level);
+        (void)tier.execute(request, state, level);
+        EXPECT_EQ(Footprint::host(memory.peak()), sum) << climb.name << ", level " << level;
+        EXPECT_TRUE(sum.within(tier.footprint(request, level))) << climb.name << ", level " << level;
+      }
+    }
+  });
+}
+
 TEST(RankTier, StaysWithinItsIncrementsAndItsClaim) {
   std::size_t exact_levels = 0;
   for_each_climb([&](const Climb& climb, const RankTier& tier, const RankRequest& request) {

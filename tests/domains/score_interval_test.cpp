@@ -76,6 +76,22 @@ TEST(ScoreInterval, HoldsTheScoreOfRowsThatWereAddedFarOutsideThePool) {
   expect_sound(found, 100'000);
 }
 
+// A session climbs one by one; whoever drives a tier by hand may leave levels out.
+TEST(ScoreInterval, HoldsAndClosesNoRowWhicheverLevelsAreLeftOut) {
+  const std::vector<Levels> climbs{{0, 2}, {0, 3}, {0, 1, 3}, {1, 3}, {2, 3}, {1}, {2}, {3}};
+  Walk found;
+  for (const Metric metric : metrics)
+    for (const Family family : families) {
+      const Scene scene = family_scene(family, 700, 3, 40);
+      const Pool pool = build(scene, metric);
+      for (std::size_t q = 0; q < scene.query_count(); ++q)
+        for (const Levels& levels : climbs)
+          for (const bool rescore : {true, false})
+            found += walk(pool, {.query = scene.query(q), .k = 10}, {.pilot = 12, .rescore = rescore}, {}, levels);
+    }
+  expect_sound(found, 100'000);
+}
+
 TEST(ScoreInterval, ClosesNoRowOfTheExactAnswer) {
   Walk found;
   for (const Metric metric : metrics) {
