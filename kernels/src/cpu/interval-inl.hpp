@@ -24,10 +24,19 @@ struct Interval {
   Vector mid, lower, upper;
 };
 
-inline Vector load_half(const Half* p) {
+// Without instructions for halves, Highway takes the exponent of infinity for that of 2^16, which no Half reaches.
+HWY_INLINE Vector widen(hn::Vec<hn::Rebind<hwy::float16_t, Floats>> halves) {
   const Floats f;
+  const auto value = hn::PromoteTo(f, halves);
+  constexpr bool native = HWY_ARCH_X86 != 0 && HWY_TARGET <= HWY_AVX2;  // better targets have smaller numbers
+  if constexpr (native) return value;
+  const auto infinity = hn::Set(f, std::numeric_limits<float>::infinity());
+  return hn::IfThenElse(hn::Ge(value, hn::Set(f, 0x1p16F)), infinity, value);  // keeps NaN of other emulations
+}
+
+inline Vector load_half(const Half* p) {
   const hn::Rebind<hwy::float16_t, Floats> h;
-  return hn::PromoteTo(f, hn::LoadU(h, reinterpret_cast<const hwy::float16_t*>(p)));
+  return widen(hn::LoadU(h, reinterpret_cast<const hwy::float16_t*>(p)));
 }
 
 // The formula of ScoreFrame, term by term. Each float operation errs by at most 2^-24 relative; `inflate` covers the

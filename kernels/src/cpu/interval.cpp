@@ -313,7 +313,7 @@ void TightenVector(const std::int32_t* dots, const PlaneFactors* factors, const 
   const hn::Rebind<hwy::float16_t, Floats> halves;
   hn::Vec<decltype(words)> scale, residual, norm;
   hn::LoadInterleaved3(words, reinterpret_cast<const std::uint16_t*>(factors), scale, residual, norm);
-  const auto wide = [&](auto half) { return hn::PromoteTo(f, hn::BitCast(halves, half)); };
+  const auto wide = [&](auto half) { return widen(hn::BitCast(halves, half)); };
   const auto length = wide(norm);
   const auto made = make(hn::ConvertTo(f, hn::LoadU(ints, dots)), hn::LoadU(f, base), wide(scale), wide(residual),
                          length, hn::Div(hn::Set(f, 1.0F), length));
