@@ -226,7 +226,7 @@ constexpr auto huge = std::uint64_t{1} << 62;
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 const Hostile hostile[] = {
     {"magic", [](FileBytes& f) { f[0] = 'm'; }},
-    {"version is 2", [](FileBytes& f) { put<std::uint32_t>(f, head::version, 2); }},
+    {"version is 1", [](FileBytes& f) { put<std::uint32_t>(f, head::version, 1); }},
     {"file_bytes", [](FileBytes& f) { put(f, head::file_bytes, huge); }},
     {"reserved", [](FileBytes& f) { f[head::reserved + 2] = 1; }},
     {"metric is 3", [](FileBytes& f) { f[head::metric] = 3; }},

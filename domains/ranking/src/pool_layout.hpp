@@ -13,7 +13,7 @@ namespace mpp::ranking::layout {
 // The bytes of a pool file; docs/pool_format.md describes them for readers in other languages.
 
 inline constexpr std::array<char, 8> magic{'M', 'P', 'P', '-', 'P', 'O', 'O', 'L'};
-inline constexpr std::uint32_t version = 1;
+inline constexpr std::uint32_t version = 2;
 inline constexpr std::uint64_t alignment = 64;  ///< of sections: a mapped column starts a cache line
 inline constexpr std::size_t sections = 18;
 

@@ -144,7 +144,7 @@ Footprint RankTier::increment(const Request& request, const State& state, Level 
   if (fresh) needed = std::max(needed, turn_bytes(request, 0, n));  // the block planes are screened in any case
   Bytes bytes = needed - had;
   if (fresh) bytes += common_bytes(request);
-  if (level >= block_planes && level < exact_level && state.slot.capacity() == 0) bytes += open_row_bytes * n;
+  if (level >= block_planes && state.slot.capacity() == 0) bytes += open_row_bytes * n;
   return Footprint::host(bytes);
 }
 
