@@ -51,7 +51,7 @@ void resize_slots(std::size_t blocks, PoolColumns& columns) {
     plane.signs.values().resize(kernels::blocked_bytes(slots, columns.coded_dims));
     plane.scale.values().resize(slots);
     plane.residual.values().resize(slots);
-    if (p > 0) plane.norm.values().resize(slots);
+    if (p > 0) plane.norm.values().resize(slots, kernels::nearest_half(1.0));  // of no row: anything but 0
   }
   for (std::size_t p = block_planes; p < kernels::planes; ++p) {
     RowPlane& plane = columns.row_plane[p - block_planes];

@@ -40,7 +40,7 @@ struct Head {
   std::array<Entry, sections> table;
   Metric metric;
   std::array<std::uint8_t, 3> reserved;  ///< zero
-  std::uint32_t checksum;                 ///< CRC-32C of everything before it
+  std::uint32_t checksum;                ///< CRC-32C of everything before it
 };
 
 static_assert(std::endian::native == std::endian::little, "numbers are stored as they lie in memory");

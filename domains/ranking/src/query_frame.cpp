@@ -10,6 +10,7 @@
 #include "src/beta_tail.hpp"
 #include "src/nearest_float.hpp"
 #include "src/rotation.hpp"
+#include "src/running_sums.hpp"
 
 namespace mpp::ranking {
 namespace {
@@ -48,12 +49,10 @@ double write_offsets(const PoolColumns& c, std::span<const double> q, double to_
   std::vector<double> cell(c.centers.size() / c.dims);
   double largest = 0.0;
   for (std::size_t i = 0; i < cell.size(); ++i) {
-    double sum = 0.0;
-    for (std::size_t j = 0; j < c.dims; ++j) {
-      const double center = c.centers[i * c.dims + j];
-      sum += c.metric == Metric::l2 ? -0.5 * (q[j] - center) * (q[j] - center) : q[j] * center;
-    }
-    cell[i] = sum * to_frame;
+    const float* center = &c.centers[i * c.dims];
+    const auto distance = [=](std::size_t j) { return (q[j] - center[j]) * (q[j] - center[j]); };
+    const auto product = [=](std::size_t j) { return q[j] * center[j]; };
+    cell[i] = to_frame * (c.metric == Metric::l2 ? -0.5 * sum_of(c.dims, distance) : sum_of(c.dims, product));
     largest = std::max(largest, std::fabs(cell[i]));
   }
   for (std::size_t b = 0; b < block_offset.size(); ++b) block_offset[b] = nearest_float(cell[c.block_cell[b]]);

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numbers>
 #include <random>
@@ -7,6 +6,7 @@
 #include <Eigen/Dense>
 
 #include "src/rotation.hpp"
+#include "src/running_sums.hpp"
 
 namespace mpp::ranking {
 namespace {
@@ -32,37 +32,12 @@ class Gaussian {
   std::mt19937_64 random_;
 };
 
-// Eight running sums, because the compiler may not reorder one.
-class Sum {
- public:
-  void add(std::size_t lane, double x) { lanes_[lane] += x; }
-  double total() const {
-    return ((lanes_[0] + lanes_[4]) + (lanes_[1] + lanes_[5])) + ((lanes_[2] + lanes_[6]) + (lanes_[3] + lanes_[7]));
-  }
-  static constexpr std::size_t lanes = 8;
-
- private:
-  std::array<double, lanes> lanes_{};
-};
-
 // y <- H y for the reflector with v = (1, tail);  y: [1 + n], tail: [n].
 void reflect(const float* tail, std::size_t n, double* y) {
-  Sum products;
-  Sum squares;
   double* rest = y + 1;
-  const std::size_t whole = n / Sum::lanes * Sum::lanes;
-  for (std::size_t j = 0; j < whole; j += Sum::lanes)
-    for (std::size_t lane = 0; lane < Sum::lanes; ++lane) {
-      const double t = tail[j + lane];
-      products.add(lane, t * rest[j + lane]);
-      squares.add(lane, t * t);
-    }
-  for (std::size_t j = whole; j < n; ++j) {
-    const double t = tail[j];
-    products.add(j - whole, t * rest[j]);
-    squares.add(j - whole, t * t);
-  }
-  const double step = 2.0 * (y[0] + products.total()) / (1.0 + squares.total());
+  const double product = sum_of(n, [=](std::size_t j) { return double{tail[j]} * rest[j]; });
+  const double square = sum_of(n, [=](std::size_t j) { return double{tail[j]} * tail[j]; });
+  const double step = 2.0 * (y[0] + product) / (1.0 + square);
   y[0] -= step;
   for (std::size_t j = 0; j < n; ++j) rest[j] -= step * static_cast<double>(tail[j]);
 }
