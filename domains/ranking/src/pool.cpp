@@ -65,7 +65,8 @@ void find_top_scales(std::size_t first, PoolColumns& columns) {
   auto& top = columns.block_plane[0].top_scale.values();
   for (std::size_t b = first; b < top.size(); ++b) {
     const auto scale = columns.block_plane[0].scale.view().subspan(b * kernels::block_rows, kernels::block_rows);
-    const auto bits = [](kernels::Half x) { return x.bits; };  // ordered like the halves, which are not negative
+    // Ordered like halves that are not negative; what a slot without a row holds is below them, or stops the skipping.
+    const auto bits = [](kernels::Half x) { return static_cast<std::int16_t>(x.bits); };
     top[b] = kernels::to_float(*std::ranges::max_element(scale, {}, bits));
   }
 }

@@ -167,8 +167,7 @@ void RankTier::prepare(const Request& request, State& state) const {
 
 void RankTier::materialise_batch(std::span<const BatchItem<RankTier>> items, Level level) const {
   screen_signs(items);
-  if (level == 0) return;
-  refine_blocks(items);
+  if (level == 1 || level == 2) refine_blocks(items);  // above, dot products start anew or are not needed
   if (level < block_planes) return;
   for (const auto& [request, state] : items) bring_in(*request, *state, level);
 }

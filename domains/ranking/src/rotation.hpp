@@ -28,8 +28,8 @@ namespace mpp::ranking {
 void rotate(std::span<const float> rotation, std::size_t dims, std::span<const double> vector, double scale,
             std::span<double> out);
 
-/// A rotation that `vectors` vectors will go through, in pieces: expanded once to a dense matrix in double when that is
-/// less work. Refers to `rotation`.
+/// A rotation that `vectors` vectors will go through, in pieces: expanded once to a dense matrix in double (8 dims^2
+/// bytes) when that is less work. Refers to `rotation`.
 class BulkRotation {
  public:
   BulkRotation(std::span<const float> rotation, std::size_t dims, std::size_t vectors);

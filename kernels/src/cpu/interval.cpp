@@ -18,15 +18,18 @@ HWY_BEFORE_NAMESPACE();
 namespace mpp::kernels::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+template <class Mask>
+HWY_INLINE std::uint64_t bits_of(Mask mask) {
+  std::uint64_t bits = 0;
+  hn::StoreMaskBits(Floats(), mask, reinterpret_cast<std::uint8_t*>(&bits));
+  return bits & ((std::uint64_t{1} << hn::Lanes(Floats())) - 1);
+}
+
 // Which rows of a block pass: bit i for row i. `test` gets the number of a vector's first row and returns its mask.
 template <class Test>
 HWY_INLINE std::uint64_t rows_passing(Test test) {
   std::uint64_t word = 0;
-  for (std::size_t at = 0; at < block_rows; at += hn::Lanes(Floats())) {
-    std::uint64_t bits = 0;
-    hn::StoreMaskBits(Floats(), test(at), reinterpret_cast<std::uint8_t*>(&bits));
-    word |= (bits & ((std::uint64_t{1} << hn::Lanes(Floats())) - 1)) << at;
-  }
+  for (std::size_t at = 0; at < block_rows; at += hn::Lanes(Floats())) word |= bits_of(test(at)) << at;
   return word;
 }
 
@@ -279,16 +282,16 @@ Reach mark_rows(std::span<const std::int16_t> dots, const BlockRows& rows, const
       const Block block(dots, rows, b);
       const std::size_t first_row = b * block_rows;
       const auto highest = hn::Set(Floats(), reach.highest);
-      auto none_higher = hn::Eq(bar, bar);
+      std::uint64_t not_higher = 0;
       word &= ~rows_passing([&](std::size_t at) {
         const auto norm = norms.norm(first_row + at);
         const auto upper = upper_bound(block.dot(at), block.base(at), block.scale(at), block.residual(at),
                                        upper_bound.of_norm(norm, norms.per_norm(norm)));
-        none_higher = hn::And(none_higher, hn::Le(upper, highest));
+        not_higher |= bits_of(hn::Le(upper, highest)) << at;
         return hn::Lt(upper, bar);
       });
       // The interval itself is needed for the highest score, and where it may be tighter.
-      if (word != 0 && (randomized || !hn::AllTrue(Floats(), none_higher)))
+      if (randomized ? word != 0 : (word & ~not_higher) != 0)
         word = look_closer<same_norm>(block, first_row, norms, make, threshold, word, reach.highest);
     }
     marked[b] = word;

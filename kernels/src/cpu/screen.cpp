@@ -1,4 +1,4 @@
-// The first plane of every row against a few queries at once.
+// The planes of one slice in layout "blocks" against a few queries at once.
 //
 // A byte holds the signs of 8 coordinates of one row: two 4-bit patterns, each an index into a 16-entry table of the
 // query that fits one register. 64 rows lie side by side, so a shuffle looks up 16 to 64 rows at a time. Bytes are

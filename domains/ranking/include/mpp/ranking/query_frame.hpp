@@ -30,7 +30,8 @@ struct QueryFrame {
 ///
 /// Frame scores are scores times 2^-exponent (half of that for l2, whose frame score is -||q - x||^2 / 2), so that
 /// floats stay near 1. With y_q the rotated, scaled query and y the coded row,
-///   score = offset + bias + y_q . y   up to   slack = ||y_q|| max||y|| (rounding of the rotation and of y to float)
+///   score = offset + bias + y_q . y   up to   slack = ||y_q|| max||y|| (rounding of the rotation and of y to float,
+///                                                             and with delta > 0 of the rotation's tails)
 ///                                                   + rounding of offsets, of bias, of the exact score itself.
 /// `look` is the probability that the randomized intervals of one plane may fail, over all slots together; 0 leaves
 /// them out. Bytes: exactly frame_bytes().

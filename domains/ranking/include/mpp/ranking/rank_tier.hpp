@@ -44,7 +44,8 @@ struct Contender {
   std::uint32_t slot{};
 };
 
-/// What a request has brought in so far. All memory comes from the reservation.
+/// What a request has brought in so far. All memory comes from the reservation, except for scratch of O(k + pilot)
+/// while a level runs.
 struct RankState {
   explicit RankState(std::pmr::memory_resource* memory);
 
@@ -77,7 +78,7 @@ struct RankState {
 struct RankOptions {
   std::size_t pilot = 48;  ///< rows rescored exactly after each plane to raise the threshold; at least k are
   bool rescore = true;     ///< false: bounds from codes alone, no fp32 row is read before the exact level
-  Level first_level = 0;   ///< where requests start, below the exact level; see pilot_first_level()
+  Level first_level = 0;   ///< where requests start: 0, 1 or 2; see pilot_first_level()
 };
 
 /// Proposes RankOptions::first_level for a pool: the first plane that excludes a tenth of the rows, measured by ranking a
