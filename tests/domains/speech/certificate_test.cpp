@@ -12,6 +12,7 @@ TEST(Certificate, IsNeverBelowTheTruthAndAProvenOptimumIsTheOptimum) {
   const FuzzTally t = fuzz_certificates<FoldIntoParent>(60000, 1);
   EXPECT_EQ(t.chain_violations, 0U);
   EXPECT_EQ(t.mass_violations, 0U);
+  EXPECT_EQ(t.whole_violations, 0U);
   EXPECT_EQ(t.suffix_violations, 0U);
   EXPECT_EQ(t.score_violations, 0U);
   EXPECT_EQ(t.wrong, 0U);

@@ -12,16 +12,19 @@ namespace mpp::speech {
 struct Certificate {
   double mass;    ///< S1: conservation of the total mass
   double chains;  ///< S3: charges along a chain of prefixes
-  double best() const { return std::min(mass, chains); }
+  double whole;   ///< the suffix bound of all frames: no labelling at all exceeds it
+  double best() const { return std::min({mass, chains, whole}); }
 };
 
 /// Reads the certificates from a search that has run over all frames. docs/speech.md proves both.
 ///
 /// @param total         mass of all paths, rounded up (mass_bounds())
+/// @param whole         suffix bound of all frames
 /// @param answer        node of the answer, no_index if the search does not know it
 /// @param answer_lower  lower bound of ln P(answer)
 template <class Fold>
-Certificate certify(BasicCtcSearch<Fold>& search, double total, std::uint32_t answer, double answer_lower) {
+Certificate certify(BasicCtcSearch<Fold>& search, double total, const Scaled& whole, std::uint32_t answer,
+                    double answer_lower) {
   const double rounding = search_rounding(search.frames());
   const double shrink = std::exp(-rounding) * (1.0 - 0x1p-40);
   const auto mass_of = [](const Hypothesis& h) {
@@ -39,7 +42,8 @@ Certificate certify(BasicCtcSearch<Fold>& search, double total, std::uint32_t an
   }
   const double missing = std::max(0.0, total - found * (1.0 - 0x1p-44)) * (1.0 + 0x1p-40);
   const double second_up = Scaled::up(second).times_power(search.exponent()) * std::exp(rounding);
-  Certificate result{log_up((second_up + missing) * (1.0 + 0x1p-40), 0), 0.0};
+  Certificate result{log_up((second_up + missing) * (1.0 + 0x1p-40), 0), 0.0,
+                     log_up(static_cast<double>(whole.mantissa), whole.exponent)};
 
   auto& trie = search.trie();
   const float* charges = trie.sum_chains();

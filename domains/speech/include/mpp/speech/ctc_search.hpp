@@ -50,14 +50,16 @@ class BasicCtcSearch {
   }
 
   /// Begins anew with the empty prefix, mass 1. Charges are kept in units of 2^unit.
-  /// @param last  label that the frame before ended in (a repetition of it emits nothing), no_index for the blank
-  void start(std::uint32_t last = no_index, std::int64_t unit = 0) {
+  /// @param last   label that the frame before ended in (a repetition of it emits nothing), no_index for the blank
+  /// @param floor  in units: a hypothesis that can contribute less to any labelling is dropped, below the cap too
+  void start(std::uint32_t last = no_index, std::int64_t unit = 0, double floor = 0.0) {
     trie_.clear(last);
     live_.clear();
     live_.push_back(last == no_index ? Hypothesis{1.0F, 0.0F, 0, 0.0F} : Hypothesis{0.0F, 1.0F, 0, 0.0F});
     trie_.slot(0) = 0;
     exponent_ = 0;
     unit_ = unit;
+    floor_ = floor;
     frames_ = live_sum_ = 0;
     live_max_ = 1;
   }
@@ -68,6 +70,7 @@ class BasicCtcSearch {
     charge_ = after.times_power(exponent_ - unit_);
     candidates_.clear();
     cutoff_ = static_cast<float>(limits_.relative_threshold * frame.most());
+    if (floor_ > 0.0 && charge_ > 0.0) cutoff_ = std::max(cutoff_, static_cast<float>(std::min(floor_ / charge_, 1.0)));
     next_.resize(live_.size());
     for (std::uint32_t i = 0; i < live_.size(); ++i) stay(frame, i);
     for (std::uint32_t i = 0; i < live_.size(); ++i) extend(frame, i);
@@ -273,7 +276,7 @@ class BasicCtcSearch {
   Buffer<Candidate> candidates_;
   std::pmr::vector<std::uint32_t> seen_;
   std::uint32_t stamp_ = 0;
-  double charge_ = 0.0;
+  double charge_ = 0.0, floor_ = 0.0;
   float cutoff_ = 0.0F;
   std::int64_t exponent_ = 0, unit_ = 0;
   std::size_t frames_ = 0, live_sum_ = 0, live_max_ = 1;
