@@ -11,7 +11,6 @@ namespace mpp::speech {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr Level exact_level = CtcTier::live_caps.size();
 
 void check_request(const CtcRequest& request) {
   const Emissions& e = request.emissions;
@@ -19,9 +18,6 @@ void check_request(const CtcRequest& request) {
   expects<ShapeError>(e.frames >= 1 && e.tokens >= 1 && e.log_probs.size() / e.tokens == e.frames,
                       "CtcRequest: ", e.log_probs.size(), " values for ", e.frames, " frames x ", e.tokens, " tokens");
 }
-
-// The incumbents are as many as anybody may want, but not more than the widest search can find.
-std::size_t incumbent_count(const CtcRequest& request) { return std::min(request.n_best, CtcTier::live_caps.back()); }
 
 std::span<const std::uint32_t> read_labels(const CtcSearch& search, std::uint32_t node, Buffer<std::uint32_t>& labels) {
   labels.clear();
@@ -52,15 +48,27 @@ CtcState::CtcState(std::pmr::memory_resource* resource)
     : memory(resource), after(resource), scratch(resource), labels(resource), incumbents(resource), log_upper(infinity),
       gap(infinity) {}
 
+CtcTier::CtcTier(CtcOptions options) : options_(std::move(options)) {
+  const auto& caps = options_.live_caps;
+  expects<ValueError>(!caps.empty() && caps.front() >= 1 && std::ranges::is_sorted(caps, std::ranges::less_equal()),
+                      "CtcTier: live_caps has ", caps.size(),
+                      " values, expected at least one, each positive and larger than the one before");
+}
+
+// As many as anybody may want, but not more than the widest search can find.
+std::size_t CtcTier::incumbent_count(const Request& request) const {
+  return std::min(request.n_best, options_.live_caps.back());
+}
+
 SearchLimits CtcTier::limits(const Request& request, Level level) const {
-  const std::size_t cap = live_caps[level];
+  const std::size_t cap = options_.live_caps[level];
   return {.live_cap = cap, .node_capacity = request.emissions.frames + 2 + options_.nodes_per_hypothesis * cap};
 }
 
 // What a level takes while it runs and gives back before the next one.
 Bytes CtcTier::level_bytes(const Request& request, Level level) const {
   const Emissions& e = request.emissions;
-  if (level == exact_level) return ExactSearch::bytes(e.frames, e.tokens);
+  if (level == exact_level()) return ExactSearch::bytes(e.frames, e.tokens);
   const Bytes search = CtcSearch::bytes(e.tokens, limits(request, level)) + FrameTokens::bytes(e.tokens);
   return level == 0 ? search : std::max(search, suffix_bound_bytes(e.tokens, options_.suffix));
 }
@@ -101,7 +109,7 @@ void CtcTier::materialise(const Request& request, State& state, Level level) con
     suffix_bounds(request.emissions, options_.suffix, state.after, state.memory);
     state.bounded = true;
   }
-  if (level < exact_level) return search(request, state, level);
+  if (level < exact_level()) return search(request, state, level);
   if (state.incumbents.empty()) search(request, state, 0);
   search_exactly(request, state);
 }

@@ -18,7 +18,7 @@ namespace {
 
 using namespace mpp::test;
 
-constexpr Level exact_level = CtcTier::live_caps.size();
+constexpr Level exact_level = 5;
 constexpr double slack = 1e-12;  // of the enumeration and of ln P in double: a few hundred roundings
 
 /// Never satisfied: the session climbs to the top.
@@ -113,6 +113,8 @@ TEST(CtcTier, AnswersEdgeCases) {
   EXPECT_THROW((void)house.serve(EmissionMatrix{{0, std::nanf("")}, 1, 2}.view(1)), ValueError);
   EXPECT_THROW((void)house.serve(Emissions{}), ShapeError);
   EXPECT_THROW((void)house.serve(only.view(1), 0.0, 0), ValueError);
+  for (const std::vector<std::size_t>& caps : {std::vector<std::size_t>{}, {0, 2}, {2, 2}, {16, 2}})
+    EXPECT_THROW(CtcTier({.live_caps = caps}), ValueError);
 }
 
 TEST(CtcTier, PeakyFramesNeedOneHypothesisAndFlatOnesAreNotCertifiedEarly) {

@@ -94,5 +94,19 @@ TEST_F(RealEmissions, LineHasAnHonestGapBelowTheExactLevel) {
   EXPECT_EQ(serve(m, 1.0, Footprint::unlimited()).verdict, Verdict::certified);
 }
 
+TEST_F(RealEmissions, LineIsProvenOptimalInAQuarterOfAMegabyteOnAShortLadder) {
+  const EmissionMatrix m = log_softmax(read_emissions_csv(folder_ / "iam_line.csv"));
+  const CtcTier tier({.live_caps = {2, 16}});
+  Ledger ledger(Footprint::host(Bytes{256 << 10}));
+  const Controller controller(tier, estimator_, ledger.root());
+  const CtcRequest request{m.view(m.tokens - 1), 1};
+  const auto start = std::chrono::steady_clock::now();
+  const auto outcome = controller.serve(request);
+  const std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - start;
+  EXPECT_EQ(outcome.value().gap, 0.0);
+  std::cout << "line proven optimal with " << outcome.peak.total().count << " B in " << ms.count() << " ms, "
+            << outcome.value().expansions << " expansions\n";
+}
+
 }  // namespace
 }  // namespace mpp::speech

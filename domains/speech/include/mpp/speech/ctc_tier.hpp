@@ -1,5 +1,4 @@
 #pragma once
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory_resource>
@@ -63,6 +62,8 @@ struct CtcOptions {
   SuffixOptions suffix{};
   std::size_t nodes_per_hypothesis = 16;      ///< of the prefix trie, beside frames + 2
   std::uint64_t max_expansions = 10'000'000;  ///< of the exact level, which then throws SearchTooLong
+  /// Ladder below the exact level, increasing. {2, 16} reaches a proof with the least memory where one is within reach.
+  std::vector<std::size_t> live_caps{2, 16, 128, 1024, 8192};
 };
 
 /// Ladder: live caps 2, 16, 128, 1024, 8192, then the exact search, which has no cap and prunes only what cannot win.
@@ -75,11 +76,12 @@ class CtcTier {
   using Request = CtcRequest;
   using State = CtcState;
   using Result = CtcResult;
-  static constexpr std::array<std::size_t, 5> live_caps{2, 16, 128, 1024, 8192};
 
-  explicit CtcTier(CtcOptions options = {}) : options_(options) {}
+  /// @throws ValueError if options.live_caps is empty, begins with 0 or does not increase
+  explicit CtcTier(CtcOptions options = {});
 
-  std::size_t levels() const { return live_caps.size() + 1; }
+  std::size_t levels() const { return exact_level() + 1; }
+  Level exact_level() const { return options_.live_caps.size(); }
   /// @throws ShapeError, ValueError for emissions without frames or tokens and for n_best = 0
   Footprint footprint(const Request& request, Level level) const;
   Footprint increment(const Request& request, const State& state, Level level) const;
@@ -88,6 +90,7 @@ class CtcTier {
   Result execute(const Request& request, State& state, Level level) const;
 
  private:
+  std::size_t incumbent_count(const Request& request) const;
   SearchLimits limits(const Request& request, Level level) const;
   Bytes claim(const Request& request, Level level) const;
   Bytes level_bytes(const Request& request, Level level) const;
