@@ -1,0 +1,67 @@
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include <mpp/speech/ctc_search.hpp>
+
+namespace mpp::speech {
+
+/// What no labelling other than the answer exceeds: upper bounds on max over y != answer of ln P(y).
+struct Certificate {
+  double mass;    ///< S1: conservation of the total mass
+  double chains;  ///< S3: charges along a chain of prefixes
+  double whole;   ///< the suffix bound of all frames: no labelling at all exceeds it
+  double best() const { return std::min({mass, chains, whole}); }
+};
+
+/// Reads the certificates from a search that has run over all frames. docs/speech.md proves both.
+///
+/// @param total         mass of all paths, rounded up (mass_bounds())
+/// @param whole         suffix bound of all frames
+/// @param answer        node of the answer, no_index if the search does not know it
+/// @param answer_lower  lower bound of ln P(answer)
+template <class Fold>
+Certificate certify(BasicCtcSearch<Fold>& search, double total, const Scaled& whole, std::uint32_t answer,
+                    double answer_lower) {
+  const double rounding = search_rounding(search.frames());
+  const double shrink = std::exp(-rounding) * (1.0 - 0x1p-40);
+  const auto mass_of = [](const Hypothesis& h) {
+    return static_cast<double>(h.blank_mass) + static_cast<double>(h.label_mass);
+  };
+  const auto scale = [](double x, std::int64_t exponent) {  // exact, or 0 where it may only become smaller
+    return exponent < -600 ? 0.0 : std::scalbn(x, static_cast<int>(exponent));
+  };
+  double found = std::exp(std::min(0.1, answer_lower)) * (1.0 - 0x1p-40);
+  double second = 0.0, largest = 0.0;
+  for (const Hypothesis& h : search.live()) {
+    if (h.node == answer) continue;
+    found += scale(mass_of(h), search.exponent()) * shrink;
+    second = std::max(second, mass_of(h));
+  }
+  const double missing = std::max(0.0, total - found * (1.0 - 0x1p-44)) * (1.0 + 0x1p-40);
+  const double second_up = Scaled::up(second).times_power(search.exponent()) * std::exp(rounding);
+  Certificate result{log_up((second_up + missing) * (1.0 + 0x1p-40), 0), 0.0,
+                     log_up(static_cast<double>(whole.mantissa), whole.exponent)};
+
+  auto& trie = search.trie();
+  const float* charges = trie.sum_chains();
+  for (std::uint32_t n = 0; n < trie.size(); ++n)
+    largest = std::max(largest, static_cast<double>(charges[n]) + static_cast<double>(trie.below(n)));
+  for (const Hypothesis& h : search.live())
+    if (h.node != answer)
+      largest = std::max(largest, Scaled::up(mass_of(h)).times_power(search.exponent() - search.unit()) +
+                                      static_cast<double>(charges[h.node]));
+  result.chains = log_up(largest * (1.0 + 0x1p-50), search.unit()) + rounding;
+  return result;
+}
+
+/// ln(largest other / answer) for a bound on the numerator, rounded up; 0 when nothing can be larger.
+inline double gap_above(double others_upper, double answer_lower) {
+  if (others_upper <= answer_lower) return 0.0;
+  if (answer_lower == -std::numeric_limits<double>::infinity()) return std::numeric_limits<double>::infinity();
+  return std::nextafter(others_upper - answer_lower, std::numeric_limits<double>::infinity());
+}
+
+}  // namespace mpp::speech

@@ -1,0 +1,144 @@
+#pragma once
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory_resource>
+#include <vector>
+
+#include <mpp/core/memory/bytes.hpp>
+#include <mpp/core/memory/uninitialized.hpp>
+#include <mpp/speech/rounding.hpp>
+
+namespace mpp::speech {
+
+inline constexpr std::uint32_t no_index = std::numeric_limits<std::uint32_t>::max();
+
+/// What forgetting a branch leaves behind: its largest chain of charges, for every child that the parent may get later.
+struct FoldIntoParent {
+  static void fold(float& below, float chain) { below = std::max(below, chain); }
+};
+
+/// The prefixes that the search knows, with what has been dropped at each of them (certificate S3, docs/speech.md).
+///
+/// Node 0 is the empty prefix; a child's number is larger than its parent's. Each prefix has at most one node, so merging
+/// needs no hashing. The arena holds `capacity` nodes and never grows: collect() forgets branches that nobody needs, and
+/// moves what they were charged into their parent, where it counts for every child to come: looser, never too low.
+///
+/// own    charged to all labellings that begin with this prefix
+/// below  charged to all labellings that begin with this prefix and go on with a label for which there is no node;
+///        a node made later starts with it as its `own`
+template <class Fold = FoldIntoParent>
+class PrefixTrie {
+ public:
+  PrefixTrie(std::pmr::memory_resource* memory, std::size_t capacity) : labels_(memory), books_(memory), sums_(memory) {
+    labels_.reserve(capacity);
+    books_.reserve(capacity);
+    sums_.resize(capacity);
+    capacity_ = capacity;
+  }
+
+  static Bytes bytes(std::size_t capacity) {
+    return bytes_of<PrefixLabel>(capacity) + bytes_of<Books>(capacity) + bytes_of<float>(capacity);
+  }
+
+  /// Only the empty prefix, which ends in `label` (no_index: in nothing).
+  void clear(std::uint32_t label) {
+    labels_.clear();
+    books_.clear();
+    append(no_index, label, 0.0F);
+  }
+
+  std::size_t size() const { return labels_.size(); }
+  std::size_t room() const { return capacity_ - labels_.size(); }
+  std::uint32_t parent(std::uint32_t node) const { return labels_[node].parent; }
+  std::uint32_t label(std::uint32_t node) const { return labels_[node].label; }
+  std::uint32_t first_child(std::uint32_t node) const { return books_[node].first_child; }
+  std::uint32_t next_sibling(std::uint32_t node) const { return books_[node].next_sibling; }
+  float own(std::uint32_t node) const { return books_[node].own; }
+  float below(std::uint32_t node) const { return books_[node].below; }
+  /// Place of the node in the list of live hypotheses, no_index if it is not there. Kept by the search.
+  std::uint32_t& slot(std::uint32_t node) { return books_[node].slot; }
+
+  void charge_own(std::uint32_t node, double mass) { books_[node].own = add_up(books_[node].own, mass); }
+  void charge_below(std::uint32_t node, double mass) { books_[node].below = add_up(books_[node].below, mass); }
+
+  /// room() >= 1; the parent has no such child. `own` is what `below` of the parent was before this frame was charged.
+  std::uint32_t add(std::uint32_t parent, std::uint32_t label, float own) {
+    const std::uint32_t node = append(parent, label, own);
+    books_[node].next_sibling = books_[parent].first_child;
+    books_[parent].first_child = node;
+    return node;
+  }
+
+  /// Call for every node to be kept, then collect(). Uses slot: every slot must be no_index before.
+  void keep(std::uint32_t node) {
+    for (; node != no_index && books_[node].slot == no_index; node = labels_[node].parent) books_[node].slot = 0;
+  }
+  /// Forgets all nodes but those kept and their ancestors. moved(node) is a kept node's new number until end_collect().
+  void collect() {
+    keep(0);
+    for (std::uint32_t n = count(); n-- > 1;)
+      if (books_[n].slot == no_index)
+        Fold::fold(books_[labels_[n].parent].below, add_up(books_[n].own, static_cast<double>(books_[n].below)));
+    std::uint32_t next = 0;
+    for (std::uint32_t n = 0; n < count(); ++n)
+      if (books_[n].slot != no_index) books_[n].slot = next++;
+    kept_ = next;
+  }
+  std::uint32_t moved(std::uint32_t node) const { return books_[node].slot; }
+  void end_collect() {
+    for (std::uint32_t n = 0; n < count(); ++n) {
+      const std::uint32_t to = books_[n].slot;
+      if (to == no_index) continue;
+      // Parents come first: labels_[parent] of a kept node has been moved already, its number read before that.
+      const std::uint32_t up = labels_[n].parent == no_index ? no_index : sums_index(labels_[n].parent);
+      set_sums_index(n, to);
+      labels_[to] = {up, labels_[n].label};
+      books_[to] = {books_[n].own, books_[n].below, no_index, no_index, no_index};
+    }
+    labels_.resize(kept_);
+    books_.resize(kept_);
+    for (std::uint32_t n = 1; n < kept_; ++n) {
+      books_[n].next_sibling = books_[labels_[n].parent].first_child;
+      books_[labels_[n].parent].first_child = n;
+    }
+  }
+
+  /// Sum of own over the node and its ancestors, for every node; rounded up. Valid until the trie changes.
+  const float* sum_chains() {
+    sums_[0] = books_[0].own;
+    for (std::uint32_t n = 1; n < count(); ++n)
+      sums_[n] = add_up(sums_[labels_[n].parent], static_cast<double>(books_[n].own));
+    return sums_.data();
+  }
+
+ private:
+  struct PrefixLabel {
+    std::uint32_t parent, label;
+  };
+  struct Books {
+    float own, below;
+    std::uint32_t first_child, next_sibling, slot;
+  };
+  static_assert(sizeof(PrefixLabel) == 8 && sizeof(Books) == 20);
+
+  std::uint32_t count() const { return static_cast<std::uint32_t>(labels_.size()); }
+  std::uint32_t append(std::uint32_t parent, std::uint32_t label, float own) {
+    labels_.push_back({parent, label});
+    books_.push_back({own, 0.0F, no_index, no_index, no_index});
+    return count() - 1;
+  }
+  // The sums are not in use while collecting: they hold the new numbers.
+  std::uint32_t sums_index(std::uint32_t n) const { return std::bit_cast<std::uint32_t>(sums_[n]); }
+  void set_sums_index(std::uint32_t n, std::uint32_t to) { sums_[n] = std::bit_cast<float>(to); }
+
+  Buffer<PrefixLabel> labels_;
+  Buffer<Books> books_;
+  Buffer<float> sums_;
+  std::size_t capacity_ = 0;
+  std::uint32_t kept_ = 0;
+};
+
+}  // namespace mpp::speech

@@ -1,0 +1,76 @@
+// Every allocation of a decoding fails once.
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <new>
+#include <random>
+
+#include <mpp/core/control/controller.hpp>
+#include <mpp/speech/score_gap.hpp>
+
+#include "core/allocation/allocation_plan.hpp"
+#include "domains/speech/ctc_scenes.hpp"
+
+namespace mpp::speech {
+namespace {
+
+using namespace mpp::test;
+
+// Runs `action` with the first allocation failing, then the second, up to the first run in which none was left to fail.
+// Returns the allocations of an undisturbed run, or 0 if something was not given back.
+template <class Action>
+std::size_t survives(const Action& action) {
+  for (std::size_t fail_at = 0;; ++fail_at) {
+    bool failed = false;
+    std::ptrdiff_t live = 0;
+    {
+      AllocationPlan plan(fail_at);
+      try {
+        action();
+      } catch (const std::bad_alloc&) {
+        failed = true;
+      }
+      live = plan.live();
+    }
+    if (live != 0) return 0;
+    if (!failed) return fail_at;
+  }
+}
+
+/// Satisfied by nothing: every level runs.
+struct Unsatisfied {
+  ErrorBound bound(const CtcRequest&, const CtcState&, const CtcResult&, Level, Delta) const {
+    return ErrorBound::none();
+  }
+};
+
+TEST(OutOfMemoryDecoding, LeaksNothing) {
+  std::mt19937_64 random(2);
+  const EmissionMatrix m = random_emissions(random, 6, 4, 1.0, 0.0);
+  const CtcRequest request{m.view(0), 2};
+  const CtcTier tier({.suffix = {.horizon = 2, .live_cap = 2}});
+  const Unsatisfied estimator;
+  Ledger ledger(Footprint::unlimited());
+  const Controller controller(tier, estimator, ledger.root());
+  const auto serve = [&] { (void)controller.serve(request); };
+  EXPECT_GT(survives(serve), 60U);
+  EXPECT_TRUE(ledger.root().committed().empty());
+  EXPECT_TRUE(ledger.root().used().empty());
+}
+
+// A broken twin: it forgets one block for every failure.
+TEST(OutOfMemoryDecoding, TheTestAboveCatchesALeak) {
+  std::vector<int*> lost;
+  lost.reserve(1);
+  const auto leaky = [&] {
+    lost.push_back(new int(0));
+    const std::vector<int> fails(10);
+    delete lost.back();
+    lost.pop_back();
+  };
+  EXPECT_EQ(survives(leaky), 0U);
+  for (const int* block : lost) delete block;
+}
+
+}  // namespace
+}  // namespace mpp::speech
