@@ -67,7 +67,7 @@ class ExactSearch {
 };
 
 /// Most prefixes that ExactSearch can expand when its incumbent is the optimum, whose probability is at least exp(log_lower):
-/// prefixes of one length are disjoint events, so at most total / P of them reach P (research of Graves' prefix search).
+/// prefixes of one length are disjoint events, so at most total / P of them reach P.
 [[nodiscard]] double predicted_expansions(std::size_t frames, double total, double log_lower);
 
 }  // namespace mpp::speech

@@ -12,7 +12,7 @@ namespace mpp::speech {
 /// How much work one frame of the suffix bound may take.
 struct SuffixOptions {
   std::size_t horizon = 16;       ///< frames per segment, >= 1; 1 takes the closed form of one frame
-  std::size_t live_cap = 8;       ///< hypotheses inside a segment, >= 1; what is dropped there is added
+  std::size_t live_cap = 16;      ///< hypotheses inside a segment, >= 1; what is dropped there is added
   std::size_t start_symbols = 2;  ///< labels that a segment is searched from by themselves, beside the blank
   double token_threshold = 1e-3;  ///< inside a segment
 };
