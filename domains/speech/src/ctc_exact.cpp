@@ -83,7 +83,7 @@ void ExactSearch::expand(std::size_t depth) {
     for (; t < frames_; ++t) sums[0] += p[t] * from[t];
     const double bound =
         ((sums[0] + sums[1]) + (sums[2] + sums[3])) * rounding + static_cast<double>(frames_) * 0x1p-900;
-    if (bound > incumbent_) children[count++] = {float_up(bound), static_cast<std::uint32_t>(k)};
+    if (bound > incumbent_) children[count++] = {float_above(bound), static_cast<std::uint32_t>(k)};
   }
   std::sort(children, children + count,
             [](const Child& a, const Child& b) { return a.bound != b.bound ? a.bound > b.bound : a.label < b.label; });

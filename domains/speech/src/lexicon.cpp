@@ -7,7 +7,7 @@
 
 #include <mpp/core/error.hpp>
 
-#include "float_above.hpp"
+#include <mpp/speech/rounding.hpp>
 #include "line_reader.hpp"
 
 namespace mpp::speech {

@@ -18,6 +18,9 @@ SearchLimits segment_limits(const SuffixOptions& o) {
 }
 
 void check(const SuffixOptions& o) {
+  constexpr std::size_t most = std::size_t{1} << 20;
+  expects<ValueError>(o.horizon <= most && o.live_cap <= most, "suffix_bounds: horizon ", o.horizon, ", live_cap ",
+                      o.live_cap, ", expected at most ", most, " each");
   expects<ValueError>(o.horizon >= 1 && o.live_cap >= 1, "suffix_bounds: horizon ", o.horizon, ", live_cap ",
                       o.live_cap, ", expected at least 1 each");
 }
@@ -80,6 +83,9 @@ class Segments {
   std::pmr::vector<FrameTokens> frames_;
 };
 
+// Products of row sums below it would lose more to subnormal rounding than they are rounded up by.
+constexpr double least_total = 0x1p-900;
+
 std::size_t segment_ends(std::size_t t, std::size_t frames, std::size_t horizon,
                          std::array<std::size_t, most_ends>& ends) {
   std::size_t count = 0;
@@ -106,7 +112,7 @@ void suffix_bounds(const Emissions& e, const SuffixOptions& options, std::span<S
   double total = 1.0;  // mass of all paths from t on, rounded up
   for (std::size_t t = e.frames; t-- > 0;) {
     const FrameTokens& first = segments.prepare(t);
-    total *= first.sum() * (1.0 + 0x1p-50);
+    total = std::max(total * first.sum() * (1.0 + 0x1p-50), least_total);  // larger is sound, subnormal is not
     // One frame: the empty labelling takes the blank and a repetition of s, and one label continues it.
     const double one = (first.blank_probability() + first.first_label() + first.second_label()) * (1.0 + 0x1p-50);
     Scaled best = std::min(Scaled::up(total),
@@ -144,6 +150,8 @@ double mass_bounds(const Emissions& e, std::span<Scaled> bounds) {
     total *= sum * (1.0 + static_cast<double>(e.tokens + 4) * 0x1p-52);
     bounds[t] = Scaled::up(total);
   }
+  expects<ValueError>(total == 0.0 || total >= least_total, "mass_bounds: the sums of ", e.frames, " rows multiply to ",
+                      total, ", expected at least 2^-900; normalise the rows");
   return total;
 }
 

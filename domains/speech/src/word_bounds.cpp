@@ -5,7 +5,7 @@
 
 #include <mpp/core/error.hpp>
 
-#include "float_above.hpp"
+#include <mpp/speech/rounding.hpp>
 
 namespace mpp::speech {
 

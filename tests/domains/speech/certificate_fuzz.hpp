@@ -43,10 +43,12 @@ FuzzTally fuzz_certificates(std::size_t cases, std::uint64_t seed, Twin twin = {
   std::mt19937_64 random(seed);
   const auto pick = [&](std::size_t low, std::size_t high) { return low + random() % (high - low + 1); };
   for (; tally.cases < cases; ++tally.cases) {
-    const std::size_t frames = pick(1, 7), tokens = pick(1, 4);
+    const bool tied = random() % 2 == 0;
+    const std::size_t frames = pick(1, tied ? 5 : 7), tokens = pick(1, tied ? 5 : 4);
     constexpr std::array sharpness{0.0, 0.3, 1.0, 2.0, 4.0, 8.0};
-    const EmissionMatrix m =
-        random_emissions(random, frames, tokens, sharpness[random() % sharpness.size()], pick(0, 2) == 0 ? 0.3 : 0.0);
+    const EmissionMatrix m = tied ? tied_emissions(random, frames, tokens)
+                                  : random_emissions(random, frames, tokens, sharpness[random() % sharpness.size()],
+                                                     pick(0, 2) == 0 ? 0.3 : 0.0);
     const Emissions e = m.view(random() % tokens);
     const reference::Labellings truth = reference::all_labellings(e);
 

@@ -25,6 +25,21 @@ inline speech::EmissionMatrix random_emissions(std::mt19937_64& random, std::siz
   return speech::log_softmax(m);
 }
 
+/// Normalised emissions whose probabilities are equal or powers of two apart: ties in the search, and near them.
+inline speech::EmissionMatrix tied_emissions(std::mt19937_64& random, std::size_t frames, std::size_t tokens) {
+  speech::EmissionMatrix m{std::vector<float>(frames * tokens), frames, tokens};
+  for (std::size_t t = 0; t < frames; ++t) {
+    const std::size_t possible = random() % tokens;
+    for (std::size_t k = 0; k < tokens; ++k) {
+      const std::size_t power = random() % 5;
+      const bool absent = power == 4 && k != possible;
+      m.log_probs[t * tokens + k] =
+          absent ? -std::numeric_limits<float>::infinity() : -0.693147180559945F * static_cast<float>(power);
+    }
+  }
+  return speech::log_softmax(m);
+}
+
 /// Each element is a probability.
 inline speech::EmissionMatrix from_probabilities(std::vector<float> p, std::size_t tokens) {
   for (float& x : p) x = std::log(x);

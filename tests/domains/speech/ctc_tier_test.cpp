@@ -203,5 +203,30 @@ TEST(CtcTier, ServesTheSameAnswerTwice) {
   EXPECT_TRUE(house.ledger.root().committed().empty());
 }
 
+// Found by a search for ties: a candidate whose mass rounds up to the cutoff was kept, and nothing charged behind it.
+TEST(CtcTier, ChargesWhatLiesBehindACandidateThatRoundsUpToTheCutoff) {
+  constexpr float none = -std::numeric_limits<float>::infinity();
+  const EmissionMatrix m{{none,          -5.2280407F,  -4.86519098F, -0.706307769F, -0.706307769F, -0.320094913F, none,
+                          none,          none,         -1.29491961F, none,          -4.73645449F,  -0.701955557F, none,
+                          -0.701955557F, -1.70210445F, none,         -0.319446921F, none,          -2.39525151F,  none,
+                          none,          0.0F,         none,         none},
+                         5,
+                         5};
+  const reference::Labellings truth = reference::all_labellings(m.view(0));
+  const auto best = static_cast<double>(std::log(reference::most_probable(truth)->second));
+  for (const std::vector<std::size_t>& caps : {std::vector<std::size_t>{2}, {1, 2}, {1, 2, 3}}) {
+    const CtcTier tier({.live_caps = caps});
+    const CtcRequest request{.emissions = m.view(0)};
+    CtcState state(std::pmr::new_delete_resource());
+    for (Level level = 0; level < tier.exact_level(); ++level) {
+      tier.materialise(request, state, level);
+      const CtcResult result = tier.execute(request, state, level);
+      const auto& tokens = result.best.front().tokens;
+      const auto found = static_cast<double>(std::log(truth.at({tokens.begin(), tokens.end()})));
+      EXPECT_GE(result.gap, best - found - 1e-12) << level << " of " << caps.size();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mpp::speech

@@ -6,6 +6,7 @@
 #include <memory_resource>
 #include <span>
 
+#include <mpp/core/error.hpp>
 #include <mpp/core/memory/uninitialized.hpp>
 #include <mpp/speech/frame_tokens.hpp>
 #include <mpp/speech/prefix_trie.hpp>
@@ -38,6 +39,8 @@ class BasicCtcSearch {
   BasicCtcSearch(std::pmr::memory_resource* memory, std::size_t tokens, const SearchLimits& limits)
       : limits_(limits), trie_(memory, limits.node_capacity), live_(memory), next_(memory), candidates_(memory),
         seen_(memory) {
+    expects<ShapeError>(limits.node_capacity < known - 1, "CtcSearch: node_capacity is ", limits.node_capacity,
+                        ", expected below ", known - 1, "; use a smaller live cap");
     live_.reserve(limits.live_cap);
     next_.reserve(limits.live_cap);
     candidates_.reserve(2 * limits.live_cap);
@@ -167,12 +170,14 @@ class BasicCtcSearch {
       if (seen_[label] == stamp_) continue;
       const double mass = frame.probability(label) * total;
       offer(mass, {0.0F, i, label});
-      if (mass < static_cast<double>(cutoff_) || mass < tiny) return;  // later labels and the rest have less
+      // Later labels and the rest have less, and this one has been or will be charged: as a float, like the cutoff, or a
+      // candidate that rounds up to the cutoff would be kept with nothing charged for those behind it.
+      if (static_cast<float>(mass) < cutoff_ || mass < tiny) return;
     }
     if (frame.rest() > 0.0) drop_extension(h, frame.rest() * total);
   }
 
-  void drop_extension(Hypothesis& h, double mass) { h.dropped = std::max(h.dropped, float_up(mass)); }
+  void drop_extension(Hypothesis& h, double mass) { h.dropped = std::max(h.dropped, float_above(mass)); }
 
   void offer(double mass, Candidate candidate) {
     candidate.mass = static_cast<float>(mass);

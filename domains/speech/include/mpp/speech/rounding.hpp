@@ -6,16 +6,19 @@
 
 namespace mpp::speech {
 
-/// Smallest float that is not below x >= 0.
-inline float float_up(double x) noexcept {
-  const auto nearest = static_cast<float>(x);
-  return static_cast<double>(nearest) < x ? std::nextafter(nearest, std::numeric_limits<float>::infinity()) : nearest;
+/// Smallest float >= value; +infinity above the largest float.
+inline float float_above(double value) noexcept {
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  if (value > std::numeric_limits<float>::max()) return inf;  // the conversion would be undefined
+  if (value < std::numeric_limits<float>::lowest()) return value == -inf ? -inf : std::numeric_limits<float>::lowest();
+  const auto nearest = static_cast<float>(value);
+  return nearest < value ? std::nextafter(nearest, inf) : nearest;
 }
 
 /// a + b for a, b >= 0, not below the true sum.
 inline float add_up(float a, double b) noexcept {
   if (b == 0.0) return a;
-  return float_up((static_cast<double>(a) + b) * (1.0 + 0x1p-51));
+  return float_above((static_cast<double>(a) + b) * (1.0 + 0x1p-51));
 }
 
 /// A non-negative number mantissa * 2^exponent: probabilities of thousands of frames end below the smallest double.
@@ -27,7 +30,7 @@ struct Scaled {
   static Scaled up(double x, std::int32_t shift = 0) noexcept {
     if (x == 0.0) return {};
     const int e = std::ilogb(x);
-    return {float_up(std::scalbn(x, -e)), shift + e};
+    return {float_above(std::scalbn(x, -e)), shift + e};
   }
   /// Value * 2^shift, up to what a double holds; what is too small becomes 2^-600 and not 0, so it stays an upper bound.
   double times_power(std::int64_t shift) const noexcept {

@@ -4,7 +4,8 @@
 
 namespace mpp::speech {
 
-/// Metric `score_gap`: ln(P(best) / P(answer)) in nats against the exact level; 0 means that the answer is proven optimal.
+/// Metric `score_gap`: ln(P(best) / P(answer)) in nats against the exact level; 0 means that the answer is proven optimal,
+/// labellings that differ by less than the rounding of ln P in double, (T + 4) 2^-48, counting as equal.
 ///
 /// Deterministic: the least of S1 (conservation of mass), S3 (charges along a chain of prefixes) and the suffix bound of all
 /// frames, over all levels so far; infinite when the answer is impossible. Proofs, rounding included: docs/speech.md.
