@@ -11,6 +11,7 @@ namespace mpp::speech {
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
+constexpr std::size_t most_nodes = 1024;  // for each hypothesis: no claim overflows
 
 void check_request(const CtcRequest& request) {
   const Emissions& e = request.emissions;
@@ -53,6 +54,10 @@ CtcTier::CtcTier(CtcOptions options) : options_(std::move(options)) {
   expects<ValueError>(!caps.empty() && caps.front() >= 1 && std::ranges::is_sorted(caps, std::ranges::less_equal()),
                       "CtcTier: live_caps has ", caps.size(),
                       " values, expected at least one, each positive and larger than the one before");
+  expects<ValueError>(caps.back() <= most_live, "CtcTier: the last of live_caps is ", caps.back(),
+                      ", expected at most ", most_live);
+  expects<ValueError>(options_.nodes_per_hypothesis <= most_nodes, "CtcTier: nodes_per_hypothesis is ",
+                      options_.nodes_per_hypothesis, ", expected at most ", most_nodes);
 }
 
 // As many as anybody may want, but not more than the widest search can find.

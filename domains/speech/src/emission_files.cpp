@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <fstream>
@@ -9,16 +10,12 @@
 #include <mpp/core/error.hpp>
 #include <mpp/speech/emissions.hpp>
 
+#include "src/line_reader.hpp"
+
 namespace mpp::speech {
 namespace {
 
 using Json = nlohmann::json;
-
-std::ifstream open(const std::filesystem::path& path, std::string_view reader) {
-  std::ifstream in(path, std::ios::binary);
-  expects<FormatError>(in.is_open(), reader, ": cannot read ", path.string());
-  return in;
-}
 
 void add_row(EmissionMatrix& matrix, std::size_t values, std::string_view reader) {
   if (matrix.frames == 0) matrix.tokens = values;
@@ -32,9 +29,10 @@ float number(const Json& value, std::size_t frame, std::size_t token) {
   if (value.is_null()) return -std::numeric_limits<float>::infinity();
   expects<FormatError>(value.is_number(), "read_emissions_json: frame ", frame, ", token ", token, " is a ",
                        value.type_name(), ", expected a number");
-  const auto x = static_cast<float>(value.get<double>());
-  expects<FormatError>(std::isfinite(x), "read_emissions_json: frame ", frame, ", token ", token, " is out of range");
-  return x;
+  const auto x = value.get<double>();  // of a number beyond double: infinity
+  expects<FormatError>(std::fabs(x) <= std::numeric_limits<float>::max(), "read_emissions_json: frame ", frame,
+                       ", token ", token, " is ", x, ", expected a float");
+  return static_cast<float>(x);
 }
 
 float number(std::string_view field, std::size_t frame, std::size_t token) {
@@ -44,14 +42,14 @@ float number(std::string_view field, std::size_t frame, std::size_t token) {
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), x);
   const bool whole = error == std::errc{} && end == field.data() + field.size();
   expects<FormatError>(whole && x < std::numeric_limits<float>::infinity(), "read_emissions_csv: frame ", frame,
-                       ", token ", token, " is '", field.substr(0, 32), "', expected a number or -inf");
+                       ", token ", token, " is '", printable(field), "', expected a number or -inf");
   return x;
 }
 
 }  // namespace
 
 EmissionMatrix read_emissions_json(const std::filesystem::path& path) {
-  std::ifstream in = open(path, "read_emissions_json");
+  std::ifstream in = open_file(path, "read_emissions_json");
   Json file;
   try {
     file = Json::parse(in);
@@ -75,7 +73,7 @@ EmissionMatrix read_emissions_json(const std::filesystem::path& path) {
 }
 
 EmissionMatrix read_emissions_csv(const std::filesystem::path& path) {
-  std::ifstream in = open(path, "read_emissions_csv");
+  std::ifstream in = open_file(path, "read_emissions_csv");
   EmissionMatrix matrix;
   std::string buffer;
   char separator = '\0';

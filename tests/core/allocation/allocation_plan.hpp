@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <limits>
+#include <new>
 
 namespace mpp::test {
 
@@ -28,5 +29,27 @@ class AllocationPlan {
   std::size_t allocations_ = 0;
   std::ptrdiff_t live_ = 0;
 };
+
+/// Runs `action` with the first allocation failing, then the second, up to the first run in which none was left to fail.
+/// After each, unharmed(allocations still live) says whether everything was given back.
+/// @return the allocations of an undisturbed run, or 0 if something was harmed
+template <class Action, class Unharmed>
+std::size_t survives(const Action& action, const Unharmed& unharmed) {
+  for (std::size_t fail_at = 0;; ++fail_at) {
+    bool failed = false;
+    std::ptrdiff_t live = 0;
+    {
+      AllocationPlan plan(fail_at);
+      try {
+        action();
+      } catch (const std::bad_alloc&) {
+        failed = true;
+      }
+      live = plan.live();
+    }
+    if (!unharmed(live)) return 0;
+    if (!failed) return fail_at;
+  }
+}
 
 }  // namespace mpp::test

@@ -13,27 +13,6 @@ namespace {
 
 using namespace mpp::test;
 
-// Runs `action` with the first allocation failing, then the second, up to the first run in which none was left to fail.
-// After each, `unharmed` says whether everything was given back. Returns the allocations of an undisturbed run, or 0.
-template <class Action, class Unharmed>
-std::size_t survives(const Action& action, const Unharmed& unharmed) {
-  for (std::size_t fail_at = 0;; ++fail_at) {
-    bool failed = false;
-    std::ptrdiff_t live = 0;
-    {
-      AllocationPlan plan(fail_at);
-      try {
-        action();
-      } catch (const std::bad_alloc&) {
-        failed = true;
-      }
-      live = plan.live();
-    }
-    if (!unharmed(live)) return 0;
-    if (!failed) return fail_at;
-  }
-}
-
 class OutOfMemoryRequest : public testing::TestWithParam<bool> {
  protected:
   const Scene scene_ = family_scene(Family::gaussian, 300, 3, 24);

@@ -22,8 +22,8 @@ struct Certificate {
 /// @param whole         suffix bound of all frames
 /// @param answer        node of the answer, no_index if the search does not know it
 /// @param answer_lower  lower bound of ln P(answer)
-template <class Fold>
-Certificate certify(BasicCtcSearch<Fold>& search, double total, const Scaled& whole, std::uint32_t answer,
+template <class Policy>
+Certificate certify(BasicCtcSearch<Policy>& search, double total, const Scaled& whole, std::uint32_t answer,
                     double answer_lower) {
   const double rounding = search_rounding(search.frames());
   const double shrink = std::exp(-rounding) * (1.0 - 0x1p-40);

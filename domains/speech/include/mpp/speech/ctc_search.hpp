@@ -21,8 +21,10 @@ struct Hypothesis {
 };
 static_assert(sizeof(Hypothesis) == 16);
 
+inline constexpr std::size_t most_live = std::size_t{1} << 24;
+
 struct SearchLimits {
-  std::size_t live_cap = 2;         ///< hypotheses kept after each frame, >= 1
+  std::size_t live_cap = 2;         ///< hypotheses kept after each frame, in [1, most_live]
   std::size_t node_capacity = 64;   ///< of the prefix trie, >= frames + 2
   double relative_threshold = 0.0;  ///< drop what is below this share of the best hypothesis; in [0, 1)
 };
@@ -33,14 +35,12 @@ struct SearchLimits {
 /// too small for a float - is charged, times the caller's bound on what the frames after it can still contribute, to its
 /// prefix (certificate S3, docs/speech.md). Ties: larger mass, then the node that was there first, then the smaller label.
 /// All memory is taken by the constructor; bytes() says how much.
-template <class Fold = FoldIntoParent>
+template <class Policy = Accounting>
 class BasicCtcSearch {
  public:
   BasicCtcSearch(std::pmr::memory_resource* memory, std::size_t tokens, const SearchLimits& limits)
-      : limits_(limits), trie_(memory, limits.node_capacity), live_(memory), next_(memory), candidates_(memory),
-        seen_(memory) {
-    expects<ShapeError>(limits.node_capacity < known - 1, "CtcSearch: node_capacity is ", limits.node_capacity,
-                        ", expected below ", known - 1, "; use a smaller live cap");
+      : limits_(checked(limits)), trie_(memory, limits.node_capacity), live_(memory), next_(memory),
+        candidates_(memory), seen_(memory) {
     live_.reserve(limits.live_cap);
     next_.reserve(limits.live_cap);
     candidates_.reserve(2 * limits.live_cap);
@@ -48,7 +48,7 @@ class BasicCtcSearch {
   }
 
   static Bytes bytes(std::size_t tokens, const SearchLimits& limits) {
-    return PrefixTrie<Fold>::bytes(limits.node_capacity) + bytes_of<Hypothesis>(2 * limits.live_cap) +
+    return PrefixTrie<Policy>::bytes(limits.node_capacity) + bytes_of<Hypothesis>(2 * limits.live_cap) +
            bytes_of<Candidate>(2 * limits.live_cap) + bytes_of<std::uint32_t>(tokens);
   }
 
@@ -94,8 +94,8 @@ class BasicCtcSearch {
   double live_mean() const {
     return frames_ == 0 ? 1.0 : static_cast<double>(live_sum_) / static_cast<double>(frames_);
   }
-  PrefixTrie<Fold>& trie() { return trie_; }
-  const PrefixTrie<Fold>& trie() const { return trie_; }
+  PrefixTrie<Policy>& trie() { return trie_; }
+  const PrefixTrie<Policy>& trie() const { return trie_; }
 
  private:
   static constexpr double tiny = 0x1p-96;  // masses below it would leave the normal floats: dropped, not kept
@@ -108,6 +108,13 @@ class BasicCtcSearch {
     std::uint32_t what;
   };
 
+  static const SearchLimits& checked(const SearchLimits& limits) {
+    expects<ValueError>(limits.live_cap >= 1 && limits.live_cap <= most_live, "CtcSearch: live_cap is ",
+                        limits.live_cap, ", expected in [1, ", most_live, "]");
+    expects<ShapeError>(limits.node_capacity < known - 1, "CtcSearch: node_capacity is ", limits.node_capacity,
+                        ", expected below ", known - 1, "; use a smaller live cap");
+    return limits;
+  }
   static bool is_new(const Candidate& c) { return c.what < known; }
   std::uint32_t node_of(const Candidate& c) const { return c.what == stays ? live_[c.source].node : c.what & ~known; }
   bool before(const Candidate& a, const Candidate& b) const {
@@ -170,9 +177,7 @@ class BasicCtcSearch {
       if (seen_[label] == stamp_) continue;
       const double mass = frame.probability(label) * total;
       offer(mass, {0.0F, i, label});
-      // Later labels and the rest have less, and this one has been or will be charged: as a float, like the cutoff, or a
-      // candidate that rounds up to the cutoff would be kept with nothing charged for those behind it.
-      if (static_cast<float>(mass) < cutoff_ || mass < tiny) return;
+      if (Policy::charged(mass, cutoff_) || mass < tiny) return;  // later labels and the rest have less
     }
     if (frame.rest() > 0.0) drop_extension(h, frame.rest() * total);
   }
@@ -276,7 +281,7 @@ class BasicCtcSearch {
   }
 
   SearchLimits limits_;
-  PrefixTrie<Fold> trie_;
+  PrefixTrie<Policy> trie_;
   Buffer<Hypothesis> live_, next_;
   Buffer<Candidate> candidates_;
   std::pmr::vector<std::uint32_t> seen_;

@@ -15,9 +15,13 @@ namespace mpp::speech {
 
 inline constexpr std::uint32_t no_index = std::numeric_limits<std::uint32_t>::max();
 
-/// What forgetting a branch leaves behind: its largest chain of charges, for every child that the parent may get later.
-struct FoldIntoParent {
+/// The two decisions on which the charges of a search rest; tests replace them by broken ones.
+struct Accounting {
+  /// What forgetting a branch leaves behind: its largest chain of charges, for every child that the parent may get later.
   static void fold(float& below, float chain) { below = std::max(below, chain); }
+  /// Whether an extension of this mass is charged for sure, so that smaller ones need no charge of their own. Compared as
+  /// floats, like candidates are: one that rounds up to the cutoff may be kept, and then nothing stands for the others.
+  static bool charged(double mass, float cutoff) { return static_cast<float>(mass) < cutoff; }
 };
 
 /// The prefixes that the search knows, with what has been dropped at each of them (certificate S3, docs/speech.md).
@@ -29,7 +33,7 @@ struct FoldIntoParent {
 /// own    charged to all labellings that begin with this prefix
 /// below  charged to all labellings that begin with this prefix and go on with a label for which there is no node;
 ///        a node made later starts with it as its `own`
-template <class Fold = FoldIntoParent>
+template <class Policy = Accounting>
 class PrefixTrie {
  public:
   PrefixTrie(std::pmr::memory_resource* memory, std::size_t capacity) : labels_(memory), books_(memory), sums_(memory) {
@@ -81,7 +85,7 @@ class PrefixTrie {
     keep(0);
     for (std::uint32_t n = count(); n-- > 1;)
       if (books_[n].slot == no_index)
-        Fold::fold(books_[labels_[n].parent].below, add_up(books_[n].own, static_cast<double>(books_[n].below)));
+        Policy::fold(books_[labels_[n].parent].below, add_up(books_[n].own, static_cast<double>(books_[n].below)));
     std::uint32_t next = 0;
     for (std::uint32_t n = 0; n < count(); ++n)
       if (books_[n].slot != no_index) books_[n].slot = next++;
