@@ -33,6 +33,7 @@ struct Twin {
   bool max_products = false;  ///< the tempting suffix bound: the product of each frame's largest probability
   bool forget_drops = false;  ///< dropped mass is not counted
   bool check_suffix = true;
+  bool ties_only = false;  ///< equal probabilities, narrow caps and no thresholds: what ties decide shows soonest
 };
 
 /// Upper bound of ln P of one labelling: the charges on its way through the trie, and its mass if it is live.
@@ -68,8 +69,9 @@ FuzzTally fuzz_certificates(std::size_t cases, std::uint64_t seed, Twin twin = {
   std::mt19937_64 random(seed);
   const auto pick = [&](std::size_t low, std::size_t high) { return low + random() % (high - low + 1); };
   for (; tally.cases < cases; ++tally.cases) {
-    const bool tied = random() % 2 == 0;
-    const std::size_t frames = pick(1, tied ? 5 : 7), tokens = pick(1, tied ? 5 : 4);
+    const bool tied = twin.ties_only || random() % 2 == 0;
+    const std::size_t frames = pick(twin.ties_only ? 3 : 1, tied ? 5 : 7);
+    const std::size_t tokens = pick(twin.ties_only ? 5 : 1, tied ? 5 : 4);
     constexpr std::array sharpness{0.0, 0.3, 1.0, 2.0, 4.0, 8.0};
     const EmissionMatrix m = tied ? tied_emissions(random, frames, tokens)
                                   : random_emissions(random, frames, tokens, sharpness[random() % sharpness.size()],
@@ -98,13 +100,14 @@ FuzzTally fuzz_certificates(std::size_t cases, std::uint64_t seed, Twin twin = {
       }
     if (twin.forget_drops) std::fill(bounds.begin(), bounds.end(), Scaled{});
 
-    const SearchLimits limits{pick(1, 5), frames + 2 + pick(0, 1) * pick(0, 40),
-                              std::array{0.0, 0.01, 0.1, 0.3}[random() % 4]};
+    SearchLimits limits{pick(1, 5), frames + 2 + pick(0, 1) * pick(0, 40),
+                        std::array{0.0, 0.01, 0.1, 0.3}[random() % 4]};
+    if (twin.ties_only) limits = {pick(2, 3), frames + 42, 0.0};
     BasicCtcSearch<Policy> search(std::pmr::new_delete_resource(), tokens, limits);
     FrameTokens frame(std::pmr::new_delete_resource(), tokens);
-    const double floor = std::array{0.0, 0.0, 0.01, 0.2}[random() % 4];
+    const double floor = twin.ties_only ? 0.0 : std::array{0.0, 0.0, 0.01, 0.2}[random() % 4];
     search.start(no_index, bounds[0].exponent, floor);
-    const double threshold = std::array{0.0, 0.01, 0.1, 0.3}[random() % 4];
+    const double threshold = twin.ties_only ? 0.0 : std::array{0.0, 0.01, 0.1, 0.3}[random() % 4];
     for (std::size_t t = 0; t < frames; ++t) {
       frame.prepare(e.row(t), e.blank, threshold);
       search.step(frame, bounds[t + 1]);

@@ -35,6 +35,21 @@ TEST(Certificate, TheTestAboveCatchesDropsThatAreNotCounted) {
   EXPECT_GT(t.wrong, 0U);
 }
 
+TEST(Certificate, ChargesEveryLabellingForWhatTiesDrop) {
+  const FuzzTally t = fuzz_certificates<Accounting>(30000, 1, {.ties_only = true});
+  EXPECT_EQ(t.charge_violations + t.chain_violations + t.mass_violations + t.suffix_violations + t.wrong, 0U);
+}
+
+// A broken twin: candidates are compared with the cutoff as floats, and what lies behind them as doubles.
+struct ComparesDoubles : Accounting {
+  static bool charged(double mass, float cutoff) { return mass < static_cast<double>(cutoff); }
+};
+TEST(Certificate, TheTestAboveCatchesNothingChargedBehindATie) {
+  const FuzzTally t = fuzz_certificates<ComparesDoubles>(30000, 1, {.check_suffix = false, .ties_only = true});
+  std::cout << t.charge_violations << " violations\n";
+  EXPECT_GT(t.charge_violations, 0U);
+}
+
 // A broken twin: what a forgotten branch was charged is forgotten too.
 struct Forgets : Accounting {
   static void fold(float&, float) {}
