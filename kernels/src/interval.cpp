@@ -19,6 +19,8 @@ void expects_blocks(const char* op, std::span<const std::int16_t> dots, const Bl
                       " values, expected 0 or ", n);
   expects<ShapeError>(rows.top_scale.empty() || rows.top_scale.size() == n / block_rows, op, ": top_scale has ",
                       rows.top_scale.size(), " values, expected 0 or ", n / block_rows);
+  expects<ShapeError>(rows.top_residual.empty() || rows.top_residual.size() == n / block_rows, op,
+                      ": top_residual has ", rows.top_residual.size(), " values, expected 0 or ", n / block_rows);
   expects<ShapeError>(rows.allowed.size() == n / block_rows, op, ": allowed has ", rows.allowed.size(),
                       " words, expected ", n / block_rows);
 }

@@ -73,16 +73,19 @@ TEST(BlockPlanes, HoldTheFactorsOfQuantizeNestedInColumns) {
   EXPECT_EQ(c.block_plane[0].norm.size(), 0U);
 }
 
-// Blocks whose top scale is not the largest scale of their slots.
+// Blocks whose tops are not the largest factors of their slots.
 std::size_t wrong_tops(const PoolColumns& c) {
+  const auto wrong = [&](std::span<const float> tops, std::span<const kernels::Half> factor) {
+    std::size_t count = tops.size() == c.blocks() ? 0 : 1;
+    for (std::size_t b = 0; b < tops.size(); ++b) {
+      float top = 0.0F;
+      for (std::size_t i = b * 64; i < (b + 1) * 64; ++i) top = std::max(top, kernels::to_float(factor[i]));
+      count += tops[b] == top ? 0 : 1;
+    }
+    return count;
+  };
   const BlockPlane& plane = c.block_plane[0];
-  std::size_t wrong = plane.top_scale.size() == c.blocks() ? 0 : 1;
-  for (std::size_t b = 0; b < plane.top_scale.size(); ++b) {
-    float top = 0.0F;
-    for (std::size_t i = b * 64; i < (b + 1) * 64; ++i) top = std::max(top, kernels::to_float(plane.scale[i]));
-    wrong += plane.top_scale[b] == top ? 0 : 1;
-  }
-  return wrong;
+  return wrong(plane.top_scale.view(), plane.scale.view()) + wrong(plane.top_residual.view(), plane.residual.view());
 }
 
 TEST(TopScale, IsTheLargestOfItsBlockHoweverRowsCame) {
@@ -104,8 +107,10 @@ TEST(TopScale, IsTheLargestOfItsBlockHoweverRowsCame) {
 TEST(TopScale, IsFoundAnewWhateverTheColumnsSay) {
   const Pool pool = build(family_scene(Family::gaussian, 300, 1, 24), Metric::l2);
   for (const std::size_t blocks : {0, 2, 5, 9}) {
-    const Pool other =
-        tampered(pool, [&](PoolColumns& c) { c.block_plane[0].top_scale.values().assign(blocks, 1e-9F); });
+    const Pool other = tampered(pool, [&](PoolColumns& c) {
+      c.block_plane[0].top_scale.values().assign(blocks, 1e-9F);
+      c.block_plane[0].top_residual.values().assign(blocks, 1e-9F);
+    });
     EXPECT_EQ(wrong_tops(other.columns()), 0U);
   }
 }

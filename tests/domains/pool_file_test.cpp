@@ -50,6 +50,7 @@ void expect_equal(const PoolColumns& a, const PoolColumns& b) {
     EXPECT_TRUE(std::ranges::equal(bytes[next++], std::as_bytes(column.view()))) << name;
   });
   EXPECT_TRUE(std::ranges::equal(a.block_plane[0].top_scale.view(), b.block_plane[0].top_scale.view()));
+  EXPECT_TRUE(std::ranges::equal(a.block_plane[0].top_residual.view(), b.block_plane[0].top_residual.view()));
 }
 
 class PoolFile : public testing::Test {
@@ -259,7 +260,8 @@ const Hostile hostile[] = {
     {"ids: bytes", [](FileBytes& f) { f[EntryAt(ids).bytes] ^= 1; }},
     {"block_cell[0]", [](FileBytes& f) { put<std::uint32_t>(f, first_byte(f, block_cell), 1); }},
     {"ids[1] is 72", [](FileBytes& f) { put<std::uint32_t>(f, first_byte(f, ids) + 4, 72); }},
-    {"ids[1] is 0, which another row has", [](FileBytes& f) { put<std::uint32_t>(f, first_byte(f, ids) + 4, 0); }},
+    {", which another row has",
+     [](FileBytes& f) { put(f, first_byte(f, ids) + 4, get<std::uint32_t>(f, first_byte(f, ids))); }},
     {"live", [](FileBytes& f) { f[first_byte(f, live) + 23] = 0x80; }},
     {"scale[0][0]", [](FileBytes& f) { put<std::uint16_t>(f, first_byte(f, scale_0), 0x7C00); }},
     {"residual[0][0]", [](FileBytes& f) { put<std::uint16_t>(f, first_byte(f, residual_0), 0x8001); }},

@@ -27,8 +27,8 @@ inline ranking::Pool small_pool(ranking::Metric metric) {
   return pool;
 }
 
-/// Calls visit(name, column) for every column, those that must be empty included; not for top_scale[0], which follows
-/// from scale[0].
+/// Calls visit(name, column) for every column, those that must be empty included; not for the tops of plane 0, which
+/// follow from its factors.
 template <class Columns, class Visit>
 void each_column(Columns& c, Visit visit) {
   visit("rotation", c.rotation);
@@ -46,6 +46,7 @@ void each_column(Columns& c, Visit visit) {
     visit(block[p][3], c.block_plane[p].norm);
   }
   visit("top_scale[1]", c.block_plane[1].top_scale);
+  visit("top_residual[1]", c.block_plane[1].top_residual);
   constexpr std::string_view row[][2] = {{"codes[2]", "factors[2]"}, {"codes[3]", "factors[3]"}};
   for (std::size_t p = 0; p < c.row_plane.size(); ++p) {
     visit(row[p][0], c.row_plane[p].codes);

@@ -168,9 +168,9 @@ TEST(Pool, ReportsItsBytesAndItsProgress) {
   EXPECT_EQ(last, 5000U);
   EXPECT_GT(calls, 1U);
   const std::uint64_t slots = 79 * 64;
-  // Signs, two Half, a bias; a word of live bits, a cell and a top scale per block; 8 9 / 2 floats of rotation and one
+  // Signs, two Half, a bias; a word of live bits, a cell and two tops per block; 8 9 / 2 floats of rotation and one
   // centre.
-  EXPECT_EQ(pool.resident(), Footprint::host(Bytes{slots * (1 + 4 + 4) + 79 * (8 + 4 + 4) + 36 * 4 + 8 * 4}));
+  EXPECT_EQ(pool.resident(), Footprint::host(Bytes{slots * (1 + 4 + 4) + 79 * (8 + 4 + 8) + 36 * 4 + 8 * 4}));
   // An id, codes of 1, 2 and 4 bits, three Half each, the row.
   EXPECT_EQ(pool.backing(), Footprint::host(Bytes{slots * (4 + 1 + 2 + 4 + 18 + 32)}));
 }

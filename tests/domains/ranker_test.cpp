@@ -139,7 +139,7 @@ TEST(Ranker, DecidesTiesByIdWhereverRowsLie) {
   for (const Metric metric : metrics)
     for (const Scene& scene : hard_scenes(n, 12, metric)) {
       const Pool pool = tampered(build(scene, metric), [](PoolColumns& c) {
-        for (std::size_t i = 0; i < n; ++i) c.ids.values()[i] = static_cast<std::uint32_t>(n - 1 - i);
+        for (std::size_t i = 0; i < n; ++i) c.ids.values()[i] = static_cast<std::uint32_t>(n - 1) - c.ids[i];
       });
       const PlainPool plain(turned(scene).rows, 12, metric);
       for (const RankOptions options :

@@ -188,6 +188,9 @@ TEST_P(MarkReachingTest, NamesTheArgumentThatDoesNotFit) {
   rows = device.rows();
   rows.top_scale = rows.block_offset.first(1);
   EXPECT_NE(message(128, rows, 2).find("top_scale has 1 values, expected 0 or 2"), std::string::npos);
+  rows = device.rows();
+  rows.top_residual = rows.block_offset.first(1);
+  EXPECT_NE(message(128, rows, 2).find("top_residual has 1 values, expected 0 or 2"), std::string::npos);
 }
 
 class CompactMarkedTest : public KernelTest {};

@@ -24,7 +24,11 @@ struct Rows {
   ScoreFrame frame;
   ScoreFrame needed;  ///< without what `relative` and `slack` of `frame` hold for float arithmetic
 
-  BlockRows view() const { return {{scale, residual, same_norm, norm}, offset, bias, allowed}; }
+  std::vector<float> top_scale, top_residual;  ///< empty, or of each block
+
+  BlockRows view() const {
+    return {{scale, residual, same_norm, norm}, offset, bias, allowed, top_scale, top_residual};
+  }
 
   /// The formula of ScoreFrame in long double.
   long double upper(const ScoreFrame& f, std::size_t i) const { return reference::interval(dots, view(), f, i).upper; }
@@ -82,6 +86,15 @@ Rows hard_rows(unsigned seed) {
                                                  : half_above(size * share()));
     largest = std::max(largest, std::fabs(static_cast<double>(reference::base_of(rows.view(), i))));
   }
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const auto top = [&](const std::vector<Half>& factor) {
+      float most = 0.0F;
+      for (std::size_t i = b * block_rows; i < (b + 1) * block_rows; ++i) most = std::max(most, to_float(factor[i]));
+      return most;
+    };
+    rows.top_scale.push_back(top(rows.scale));
+    rows.top_residual.push_back(top(rows.residual));
+  }
   rows.needed = rows.frame;
   // As in make_frame(): 16 roundings of the scaled sum and of the base.
   rows.frame.relative = float_above(reference::Quad{rows.needed.relative} + 0x1p-20);
@@ -102,11 +115,16 @@ Marked mark(const Context& context, const Rows& rows, const ScoreFrame& frame, f
   const DeviceArray<Half> norm(context, std::span<const Half>(rows.norm));
   const DeviceArray<float> offset(context, std::span<const float>(rows.offset));
   const DeviceArray<float> bias(context, std::span<const float>(rows.bias));
+  const DeviceArray<float> top_scale(context, std::span<const float>(rows.top_scale));
+  const DeviceArray<float> top_residual(context, std::span<const float>(rows.top_residual));
   DeviceArray<std::uint64_t> words(context, std::span<const std::uint64_t>(rows.allowed));  // marked in place
-  const Reach reach = mark_reaching(
-      context, dots.span(),
-      {{scale.span(), residual.span(), rows.same_norm, norm.span()}, offset.span(), bias.span(), words.span()}, frame,
-      threshold, words.span());
+  const BlockRows view{{scale.span(), residual.span(), rows.same_norm, norm.span()},
+                       offset.span(),
+                       bias.span(),
+                       words.span(),
+                       top_scale.span(),
+                       top_residual.span()};
+  const Reach reach = mark_reaching(context, dots.span(), view, frame, threshold, words.span());
   return {words.to_host(), reach.highest};
 }
 
@@ -120,13 +138,13 @@ struct Tally {
 
 /// Marks at the upper score of every row, and counts. marking(rows, threshold) -> Marked
 template <class Marking>
-Tally tally(const Marking& marking, unsigned frames) {
+Tally tally(const Marking& marking, unsigned frames, Rows (*make)(unsigned) = hard_rows) {
   Tally found;
   const auto count = [&](std::size_t& what, unsigned seed, std::size_t row, const char* name) {
     if (what++ == 0) found.first += text(name, ": frame ", seed, ", row ", row, "; ");
   };
   for (unsigned seed = 0; seed < frames; ++seed) {
-    const Rows rows = hard_rows(seed);
+    const Rows rows = make(seed);
     for (std::size_t at = 0; at < n; ++at) {
       const long double exact = rows.upper(rows.needed, at);
       const float threshold = exact > std::numeric_limits<float>::max() ? inf : float_below(exact);
@@ -146,6 +164,26 @@ Tally tally(const Marking& marking, unsigned frames) {
     }
   }
   return found;
+}
+
+/// Rows of much the same factors, as the blocks of a pool hold them: there bounds for the whole block decide.
+Rows even_rows(unsigned seed) {
+  Rows rows = hard_rows(6 * seed + 2);  // one norm for all, no bias
+  std::mt19937 random(seed);
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const std::size_t first = b * block_rows + random() % block_rows;
+    const double length = std::sqrt(double{rows.frame.q2}) * rows.same_norm / rows.frame.step;
+    const double most = std::min(length * static_cast<double>(random()) * 0x1p-32, 32767.0);
+    for (std::size_t i = b * block_rows; i < (b + 1) * block_rows; ++i) {
+      rows.scale[i] = rows.scale[first];
+      rows.residual[i] = rows.residual[first];
+      const double dot = most * static_cast<double>(random()) * 0x1p-32;
+      rows.dots[i] = static_cast<std::int16_t>(random() % 4 == 0 ? -dot : dot);
+    }
+    rows.top_scale[b] = to_float(rows.scale[first]);
+    rows.top_residual[b] = to_float(rows.residual[first]);
+  }
+  return rows;
 }
 
 /// The formula of the CPU, once more, with its constants in the hands of the test.
@@ -219,6 +257,52 @@ TEST(UpperBound, TheTestAboveCatchesTangentsThatAreUnderstated) {
   EXPECT_GT(tally(Tangents{.slope = 1.0 + 0x1p-12}, frames).lost, 0U);
   EXPECT_GT(tally(Tangents{.cosine = 1.0 + 0x1p-12}, frames).lost, 0U);
   EXPECT_GT(tally(Tangents{.high = 1.1}, frames).gained, 0U);
+}
+
+TEST_P(UpperBoundTest, LosesNoRowOfABlockWhoseTopsDecide) {
+  const auto marking = [](const Rows& rows, float threshold) { return mark(context(), rows, rows.frame, threshold); };
+  const Tally all = tally(marking, frames, even_rows);
+  EXPECT_EQ(all.lost, 0U) << all.first;
+  EXPECT_GT(all.marked, frames * n);
+}
+
+// Also shows that tops are looked at: only the CPU does it.
+TEST(UpperBound, TheTestAboveCatchesTopsThatAreTooSmall) {
+  const auto lost = [](float scale, float residual) {
+    const auto marking = [&](const Rows& rows, float threshold) {
+      Rows changed = rows;
+      for (float& top : changed.top_scale) top *= scale;
+      for (float& top : changed.top_residual) top *= residual;
+      return mark({}, changed, changed.frame, threshold);
+    };
+    return tally(marking, frames, even_rows).lost;
+  };
+  EXPECT_EQ(lost(1.0F, 1.0F), 0U);
+  EXPECT_GT(lost(1.0F - 0x1p-6F, 1.0F), 0U);
+  EXPECT_GT(lost(1.0F, 1.0F - 0x1p-6F), 0U);
+}
+
+TEST_P(UpperBoundTest, GainsNothingFromTopsThatAreTooLargeAndNotANumber) {
+  for (unsigned seed = 0; seed < frames; ++seed) {
+    const Rows rows = hard_rows(seed);
+    Rows without = rows;
+    without.top_scale.clear();
+    without.top_residual.clear();
+    for (const float top : {0.0F, 1e9F, inf, std::numeric_limits<float>::quiet_NaN()}) {
+      Rows larger = rows;
+      for (float& scale : larger.top_scale) scale = std::isnan(top) ? top : scale + top;
+      for (float& residual : larger.top_residual) residual = std::isnan(top) ? top : residual + top;
+      for (std::size_t at = 0; at < n; at += 7) {
+        const long double exact = rows.upper(rows.frame, at);
+        const float threshold = exact > std::numeric_limits<float>::max() ? inf : static_cast<float>(exact);
+        const Marked with = mark(context(), larger, rows.frame, threshold);
+        const Marked plain = mark(context(), without, rows.frame, threshold);
+        for (std::size_t i = 0; i < n; ++i)
+          EXPECT_TRUE(with.has(i) == plain.has(i) || (!with.has(i) && rows.upper(rows.needed, i) < threshold)) << i;
+        EXPECT_EQ(with.highest, plain.highest);
+      }
+    }
+  }
 }
 
 TEST_P(UpperBoundTest, IsTheSameForOneNormAndForAColumnOfIt) {

@@ -65,7 +65,9 @@ void check_sizes(const PoolColumns& c) {
     check_size(text("scale[", p, "]"), plane.scale, slots);
     check_size(text("residual[", p, "]"), plane.residual, slots);
     check_size(text("norm[", p, "]"), plane.norm, p == 0 ? 0 : slots);
-    if (p > 0) check_size(text("top_scale[", p, "]"), plane.top_scale, 0);  // that of plane 0 is found anew
+    if (p == 0) continue;  // its tops are found anew
+    check_size(text("top_scale[", p, "]"), plane.top_scale, 0);
+    check_size(text("top_residual[", p, "]"), plane.top_residual, 0);
   }
   for (std::size_t p = block_planes; p < planes; ++p) {
     const RowPlane& plane = c.row_plane[p - block_planes];

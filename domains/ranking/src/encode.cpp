@@ -109,14 +109,15 @@ void check_rows(std::span<const float> rows, std::size_t dims, Metric metric, st
   }
 }
 
-double largest_centered(std::span<const float> rows, std::span<const std::uint32_t> cell, const PoolColumns& columns) {
+std::vector<double> centered_norms(std::span<const float> rows, std::span<const std::uint32_t> cell,
+                                   const PoolColumns& columns) {
   std::vector<double> z(columns.dims);
-  double largest = 0.0;
+  std::vector<double> norms(cell.size());
   for (std::size_t i = 0; i < cell.size(); ++i) {
     const auto row = rows.subspan(i * columns.dims, columns.dims);
-    largest = std::max(largest, center(row, center_of(columns, cell[i]), columns.metric, z).norm);
+    norms[i] = center(row, center_of(columns, cell[i]), columns.metric, z).norm * outward;
   }
-  return largest * outward;
+  return norms;
 }
 
 void encode_rows(std::span<const float> rows, const Placement& placement, float clip, const Progress& progress,

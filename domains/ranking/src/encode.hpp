@@ -1,5 +1,6 @@
 #pragma once
 #include <span>
+#include <vector>
 
 #include <mpp/ranking/pool.hpp>
 
@@ -15,9 +16,9 @@ struct Placement {
   std::span<const std::uint32_t> slot;  ///< [n]
 };
 
-/// Largest ||x - c|| of the rows, rounded up; x has unit length for cosine.
-[[nodiscard]] double largest_centered(std::span<const float> rows, std::span<const std::uint32_t> cell,
-                                      const PoolColumns& columns);
+/// ||x - c|| of each row, [n], rounded up; x has unit length for cosine.
+[[nodiscard]] std::vector<double> centered_norms(std::span<const float> rows, std::span<const std::uint32_t> cell,
+                                                 const PoolColumns& columns);
 
 /// Codes rows into their slots: resident plane, factors, bias, backing planes, fp32 rows. Sets neither ids nor live bits.
 /// Updates the largest_* scalars of `columns`.

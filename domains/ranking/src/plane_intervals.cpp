@@ -50,7 +50,8 @@ kernels::BlockRows block_rows_of(const PoolColumns& columns, const QueryFrame& f
           .block_offset = frame.block_offset,
           .bias = columns.bias.view(),
           .allowed = open,
-          .top_scale = from.top_scale.view()};
+          .top_scale = from.top_scale.view(),
+          .top_residual = from.top_residual.view()};
 }
 
 // Factors and offsets pass through a small buffer: they are read once.

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include <mpp/ranking/cells.hpp>
@@ -19,8 +20,11 @@ constexpr std::size_t max_rows = std::size_t{1} << 31;  // slots are 32-bit, wit
 // The largest ||y|| is below 2^14: Half then holds rows down to 2^-17 of it in full precision.
 constexpr int unit_headroom = 14;
 
-// Slots of the rows, cell by cell, each cell from the start of a block. Fills block_cell.
-std::vector<std::uint32_t> place(std::span<const std::uint32_t> cell, std::size_t cells, PoolColumns& columns) {
+// Slots of the rows, cell by cell, each cell from the start of a block, its rows by descending distance from the centre: rows
+// of a block then have much the same factors, so a bound for the whole block is nearly as tight as one for each row, and
+// rows that stay open for their length share blocks. Fills block_cell.
+std::vector<std::uint32_t> place(std::span<const std::uint32_t> cell, std::span<const double> distance,
+                                 std::size_t cells, PoolColumns& columns) {
   std::vector<std::size_t> next(cells, 0);
   for (const std::uint32_t c : cell) ++next[c];
   std::size_t block = 0;
@@ -33,8 +37,10 @@ std::vector<std::uint32_t> place(std::span<const std::uint32_t> cell, std::size_
   expects<ShapeError>(block * kernels::block_rows <= max_rows, "Pool::build: ", cells, " cells fill ", block,
                       " blocks of ", kernels::block_rows, " slots, expected at most ", max_rows,
                       " slots; use fewer cells");
-  std::vector<std::uint32_t> slot(cell.size());
-  for (std::size_t i = 0; i < cell.size(); ++i) slot[i] = static_cast<std::uint32_t>(next[cell[i]]++);
+  std::vector<std::uint32_t> order(cell.size()), slot(cell.size());
+  std::iota(order.begin(), order.end(), 0U);
+  std::ranges::stable_sort(order, std::greater(), [&](std::uint32_t row) { return distance[row]; });
+  for (const std::uint32_t row : order) slot[row] = static_cast<std::uint32_t>(next[cell[row]]++);
   return slot;
 }
 
@@ -43,6 +49,7 @@ void resize_slots(std::size_t blocks, PoolColumns& columns) {
   const std::size_t slots = blocks * kernels::block_rows;
   columns.live.values().resize(blocks);
   columns.block_plane[0].top_scale.values().resize(blocks);
+  columns.block_plane[0].top_residual.values().resize(blocks);
   columns.ids.values().resize(slots);
   columns.rows.values().resize(slots * columns.dims);
   if (columns.metric == Metric::l2) columns.bias.values().resize(slots);
@@ -60,15 +67,19 @@ void resize_slots(std::size_t blocks, PoolColumns& columns) {
   }
 }
 
-// From the first of the blocks that have changed. There is room for them already.
-void find_top_scales(std::size_t first, PoolColumns& columns) {
-  auto& top = columns.block_plane[0].top_scale.values();
+// Largest factor of each block, from the first of the blocks that have changed.
+void find_tops(std::span<const kernels::Half> factor, std::size_t first, std::span<float> top) {
+  // Ordered like halves that are not negative; what a slot without a row holds is below them, or stops the skipping.
+  const auto bits = [](kernels::Half x) { return static_cast<std::int16_t>(x.bits); };
   for (std::size_t b = first; b < top.size(); ++b) {
-    const auto scale = columns.block_plane[0].scale.view().subspan(b * kernels::block_rows, kernels::block_rows);
-    // Ordered like halves that are not negative; what a slot without a row holds is below them, or stops the skipping.
-    const auto bits = [](kernels::Half x) { return static_cast<std::int16_t>(x.bits); };
-    top[b] = kernels::to_float(*std::ranges::max_element(scale, {}, bits));
+    const auto block = factor.subspan(b * kernels::block_rows, kernels::block_rows);
+    top[b] = kernels::to_float(*std::ranges::max_element(block, {}, bits));
   }
+}
+
+void find_tops(std::size_t first, BlockPlane& plane) {
+  find_tops(plane.scale.view(), first, plane.top_scale.values());
+  find_tops(plane.residual.view(), first, plane.top_residual.values());
 }
 
 void name_rows(std::span<const std::uint32_t> slots, PoolColumns& columns) {
@@ -80,7 +91,7 @@ void name_rows(std::span<const std::uint32_t> slots, PoolColumns& columns) {
 
 std::uint64_t bytes_of_plane(const BlockPlane& plane) {
   return plane.signs.bytes() + plane.scale.bytes() + plane.residual.bytes() + plane.norm.bytes() +
-         plane.top_scale.bytes();
+         plane.top_scale.bytes() + plane.top_residual.bytes();
 }
 
 Cells make_cells(std::span<const float> rows, std::size_t dims, const PoolOptions& options) {
@@ -94,7 +105,8 @@ Cells make_cells(std::span<const float> rows, std::size_t dims, const PoolOption
 Pool::Pool(PoolColumns columns) : columns_(std::move(columns)) {
   check_columns(columns_);
   columns_.block_plane[0].top_scale.values().resize(columns_.blocks());
-  find_top_scales(0, columns_);
+  columns_.block_plane[0].top_residual.values().resize(columns_.blocks());
+  find_tops(0, columns_.block_plane[0]);
   for (const std::uint64_t word : columns_.live.view()) size_ += static_cast<std::size_t>(std::popcount(word));
 }
 
@@ -117,9 +129,10 @@ Pool Pool::build(std::span<const float> rows, std::size_t dims, const PoolOption
   columns.rotation = Column<float>(haar_rotation(columns.coded_dims, options.seed));
   const Cells cells = make_cells(rows, dims, options);
   columns.centers = Column<float>(cells.centers);
-  const auto slot = place(cells.assignment, options.cells, columns);
+  const std::vector<double> distance = centered_norms(rows, cells.assignment, columns);
+  const auto slot = place(cells.assignment, distance, options.cells, columns);
   resize_slots(columns.block_cell.size(), columns);
-  const double largest = largest_centered(rows, cells.assignment, columns);
+  const double largest = n == 0 ? 0.0 : std::ranges::max(distance);
   columns.unit_exponent = largest > 0.0 ? std::ilogb(largest) + 1 - unit_headroom : 0;
   encode_rows(rows, {cells.assignment, slot}, options.clip, options.progress, columns);
   name_rows(slot, columns);
@@ -152,7 +165,7 @@ std::uint64_t Pool::add(std::span<const float> rows) {
     resize_slots(old_blocks, columns_);
     throw;
   }
-  find_top_scales(tail_start / kernels::block_rows, columns_);
+  find_tops(tail_start / kernels::block_rows, columns_.block_plane[0]);
   name_rows(slot, columns_);
   columns_.tail_rows += n;
   size_ += n;

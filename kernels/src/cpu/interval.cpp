@@ -11,6 +11,7 @@
 
 #include <mpp/core/error.hpp>
 
+#include "src/cpu/block_bars-inl.hpp"
 #include "src/cpu/interval-inl.hpp"
 #include "src/cpu/ops.hpp"
 
@@ -105,34 +106,6 @@ class BestList {
   bool wrapped_ = false;
 };
 
-// Tells from the dot products alone that no row of a block can have a midpoint of `bar`: float operations are monotone.
-class BlockSkip {
- public:
-  BlockSkip(const BlockRows& rows, const ScoreFrame& frame)
-      : rows_(rows), step_(frame.step), known_(!rows.top_scale.empty() && rows.bias.empty()) {}
-
-  HWY_INLINE bool operator()(const std::int16_t* dots, std::size_t block, float bar) const {
-    if (!known_) return false;
-    // A sum offset + scale step dot that rounds to `bar` or above is above the float before `bar`, and so above `under`:
-    // dot > (under - offset) / (scale step), up to the rounding of these few operations and of the product.
-    const float under = bar - std::fabs(bar) * 0x1p-23F - std::numeric_limits<float>::min();
-    const float needed =
-        (under - rows_.block_offset[block]) / (rows_.top_scale[block] * step_) * (1.0F - 0x1p-20F) - 1.0F;
-    if (!(needed > 0.0F)) return false;
-    const hn::CappedTag<std::int16_t, block_rows> words;
-    const auto least = hn::Set(words, static_cast<std::int16_t>(std::min(needed, 32767.0F)));
-    auto below = hn::Lt(hn::LoadU(words, dots), least);
-    for (std::size_t at = hn::Lanes(words); at < block_rows; at += hn::Lanes(words))
-      below = hn::And(below, hn::Lt(hn::LoadU(words, dots + at), least));
-    return hn::AllTrue(words, below);
-  }
-
- private:
-  const BlockRows& rows_;
-  float step_;
-  bool known_;
-};
-
 // Rare: a row of a block that enters the list.
 HWY_NOINLINE void collect(const Block& block, const IntervalMaker& make, std::uint64_t rows, std::size_t first_row,
                           BestList& list) {
@@ -150,11 +123,11 @@ std::size_t BestMidpoints(std::span<const std::int16_t> dots, const BlockRows& r
   if (best.empty()) return 0;
   const IntervalMaker make(frame);
   BestList list(best.size(), least);
-  const BlockSkip skip(rows, frame);
+  const MidpointBars block_bars(rows, frame);
   auto bar = hn::Set(Floats(), list.bar());
   const auto visit = [&](std::size_t b) {
     const std::uint64_t allowed = rows.allowed[b];
-    if (allowed == 0 || skip(&dots[b * block_rows], b, list.bar())) return;
+    if (allowed == 0) return;
     const Block block(dots, rows, b);
     const std::uint64_t entering = allowed & rows_passing([&](std::size_t at) {
                                      return hn::Ge(make.mid(block.dot(at), block.base(at), block.scale(at)), bar);
@@ -164,13 +137,22 @@ std::size_t BestMidpoints(std::span<const std::int16_t> dots, const BlockRows& r
     collect(block, make, entering, b * block_rows, list);
     bar = hn::Set(Floats(), list.bar());
   };
+  const auto visit_all = [&](std::size_t begin, std::size_t end) {
+    std::int16_t bars[bar_run];
+    std::ranges::fill(bars, no_bar);
+    for (std::size_t run = begin; run < end; run += bar_run) {
+      if (block_bars.known()) block_bars.write(run, list.bar(), bars);  // the bar of the list only rises
+      for (std::size_t b = run; b < std::min(end, run + bar_run); ++b)
+        if (!all_below(&dots[b * block_rows], bars[b - run])) visit(b);
+    }
+  };
   // Where offsets are largest the bar rises soonest.
   const auto offsets = rows.block_offset;
   const auto first = static_cast<std::size_t>(std::ranges::max_element(offsets) - offsets.begin());
-  for (std::size_t b = first; b < offsets.size(); ++b) visit(b);
+  visit_all(first, offsets.size());
   list.wrap();
   bar = hn::Set(Floats(), list.bar());
-  for (std::size_t b = 0; b < first; ++b) visit(b);
+  visit_all(0, first);
   return list.write(best);
 }
 
@@ -272,30 +254,37 @@ Reach mark_rows(std::span<const std::int16_t> dots, const BlockRows& rows, const
                 std::span<std::uint64_t> marked) {
   const IntervalMaker make(frame);
   const UpperBound upper_bound(frame);
+  const UpperBars block_bars(rows, frame);
   const Norms<same_norm> norms(rows.factors);
   const bool randomized = frame.tail > 0.0F;
   const auto bar = hn::Set(Floats(), threshold);
   Reach reach;
-  for (std::size_t b = 0; b < marked.size(); ++b) {
-    std::uint64_t word = rows.allowed[b];
-    if (word != 0) {
-      const Block block(dots, rows, b);
-      const std::size_t first_row = b * block_rows;
-      const auto highest = hn::Set(Floats(), reach.highest);
-      std::uint64_t not_higher = 0;
-      word &= ~rows_passing([&](std::size_t at) {
-        const auto norm = norms.norm(first_row + at);
-        const auto upper = upper_bound(block.dot(at), block.base(at), block.scale(at), block.residual(at),
-                                       upper_bound.of_norm(norm, norms.per_norm(norm)));
-        not_higher |= bits_of(hn::Le(upper, highest)) << at;
-        return hn::Lt(upper, bar);
-      });
-      // The interval itself is needed for the highest score, and where it may be tighter.
-      if (randomized ? word != 0 : (word & ~not_higher) != 0)
-        word = look_closer<same_norm>(block, first_row, norms, make, threshold, word, reach.highest);
+  const auto marked_of = [&](std::size_t b) {
+    const Block block(dots, rows, b);
+    const std::size_t first_row = b * block_rows;
+    const auto highest = hn::Set(Floats(), reach.highest);
+    std::uint64_t not_higher = 0;
+    const std::uint64_t word = rows.allowed[b] & ~rows_passing([&](std::size_t at) {
+                                 const auto norm = norms.norm(first_row + at);
+                                 const auto upper =
+                                     upper_bound(block.dot(at), block.base(at), block.scale(at), block.residual(at),
+                                                 upper_bound.of_norm(norm, norms.per_norm(norm)));
+                                 not_higher |= bits_of(hn::Le(upper, highest)) << at;
+                                 return hn::Lt(upper, bar);
+                               });
+    // The interval itself is needed for the highest score, and where it may be tighter.
+    if (randomized ? word == 0 : (word & ~not_higher) == 0) return word;
+    return look_closer<same_norm>(block, first_row, norms, make, threshold, word, reach.highest);
+  };
+  std::int16_t bars[bar_run];
+  std::ranges::fill(bars, no_bar);
+  for (std::size_t run = 0; run < marked.size(); run += bar_run) {
+    if (block_bars.known()) block_bars.write(run, threshold, bars);
+    for (std::size_t b = run; b < std::min(marked.size(), run + bar_run); ++b) {
+      const bool closed = rows.allowed[b] == 0 || all_below(&dots[b * block_rows], bars[b - run]);
+      marked[b] = closed ? 0 : marked_of(b);
+      reach.rows += static_cast<std::size_t>(std::popcount(marked[b]));
     }
-    marked[b] = word;
-    reach.rows += static_cast<std::size_t>(std::popcount(word));
   }
   return reach;
 }

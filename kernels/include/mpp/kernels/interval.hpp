@@ -47,6 +47,7 @@ struct BlockRows {
   std::span<const float> bias;             ///< [rows] or empty: query-independent part of the score (L2)
   std::span<const std::uint64_t> allowed;  ///< [blocks]: bit i of word b is row 64 b + i
   std::span<const float> top_scale{};      ///< [blocks] or empty: no row of a block has a larger scale
+  std::span<const float> top_residual{};   ///< [blocks] or empty: nor a larger residual
 };
 
 /// A row and a score estimate.

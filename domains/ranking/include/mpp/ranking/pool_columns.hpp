@@ -17,7 +17,7 @@ inline constexpr std::size_t block_planes = 2;
 struct BlockPlane {
   Column<std::uint8_t> signs;                   ///< [blocks][coded_dims / 8][64]
   Column<kernels::Half> scale, residual, norm;  ///< [slots]; norm is empty for plane 0: it is sqrt(coded_dims) there
-  Column<float> top_scale;                      ///< [blocks]: largest scale of a block; not in files
+  Column<float> top_scale, top_residual;        ///< [blocks] for plane 0: the largest of a block; not in files
 };
 
 /// A plane in layout "rows".
