@@ -46,7 +46,7 @@ std::size_t best_midpoints(const Context& context, std::span<const std::int16_t>
   if (n == 0 || best.empty()) return 0;
   const Scratch<std::uint32_t> keys(context, n, operation), sorted_keys(context, n, operation);
   const Scratch<std::uint32_t> numbers(context, n, operation), sorted_numbers(context, n, operation);
-  const DeviceValue<unsigned long long> count(context, 0, operation);
+  const DeviceValue<unsigned long long> count(context, operation);
   const cudaStream_t stream = stream_of(context);
   key_kernel<<<grid_of(n, block_width, operation), block_width, 0, stream>>>(
       dots.data(), n, rows.factors.scale.data(), rows.block_offset.data(),

@@ -29,7 +29,7 @@ struct IsMarked {
 void compact_marked(const Context& context, std::span<const std::uint64_t> marked, std::span<std::uint32_t> rows) {
   constexpr const char* operation = "compact_marked";
   const cudaStream_t stream = stream_of(context);
-  const DeviceValue<unsigned long long> count(context, 0, operation);
+  const DeviceValue<unsigned long long> count(context, operation);
   with_cub_storage(context, operation, [&](void* storage, std::size_t& bytes) {
     return cub::DeviceReduce::TransformReduce(storage, bytes, marked.data(), count.get(),
                                               static_cast<std::int64_t>(marked.size()), ::cuda::std::plus<>{},

@@ -15,8 +15,8 @@ constexpr unsigned block_width = 256;
 constexpr unsigned warp = 32;
 
 struct Found {
-  unsigned long long rows = 0;
-  std::uint32_t highest = order_of_minus_infinity;
+  unsigned long long rows;
+  std::uint32_t highest;  // in the order of floats; 0, below -infinity, while there is no row
 };
 
 __global__ void mark_kernel(const std::int16_t* dots, std::size_t n, const Half* scale, const Half* residual,
@@ -24,7 +24,7 @@ __global__ void mark_kernel(const std::int16_t* dots, std::size_t n, const Half*
                             const std::uint32_t* allowed, ScoreFrame frame, float threshold, std::uint32_t* marked,
                             Found* found) {
   __shared__ std::uint32_t highest;
-  if (threadIdx.x == 0) highest = order_of_minus_infinity;
+  if (threadIdx.x == 0) highest = 0;
   __syncthreads();
   const std::size_t row = std::size_t{blockIdx.x} * block_width + threadIdx.x;
   bool reaches = false;
@@ -52,7 +52,7 @@ Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, 
   constexpr const char* operation = "mark_reaching";
   const std::size_t n = dots.size();
   if (n == 0) return {};
-  const DeviceValue<Found> found(context, {}, operation);
+  const DeviceValue<Found> found(context, operation);
   mark_kernel<<<grid_of(n, block_width, operation), block_width, 0, stream_of(context)>>>(
       dots.data(), n, rows.factors.scale.data(), rows.factors.residual.data(), rows.factors.same_norm,
       rows.factors.norm.empty() ? nullptr : rows.factors.norm.data(), rows.block_offset.data(),
@@ -62,6 +62,7 @@ Reach mark_reaching(const Context& context, std::span<const std::int16_t> dots, 
       reinterpret_cast<std::uint32_t*>(marked.data()), found.get());
   check_launch(operation);
   const Found result = found.read();
+  if (result.rows == 0) return {};
   return {static_cast<std::size_t>(result.rows), float_of_order(result.highest)};
 }
 
