@@ -184,24 +184,25 @@ template <unsigned groups, bool extend>
 __global__ void __launch_bounds__(block_width) screen_kernel(const std::uint8_t* blocks, std::size_t tile_count,
                                                              unsigned bytes, const __grid_constant__ Batch batch) {
   constexpr unsigned queries = groups * columns;
+  static_assert(tiles_per_warp * queries <= 64);  // bits of open_of_tiles
   __shared__ Words<groups> words;
   const unsigned steps = (bytes + step_bytes - 1) / step_bytes;
   const std::size_t first_tile = std::size_t{blockIdx.x} * tiles_per_block + threadIdx.x / warp;
   const unsigned lane = threadIdx.x % warp;
 
   for (unsigned first_query = 0; first_query < batch.count; first_query += queries) {
-    if constexpr (extend) {
-      bool any_open = false;
-      for (unsigned t = 0; t < tiles_per_warp; ++t)
-        any_open =
-            any_open || open_queries<queries, extend>(batch, first_query, first_tile + t * warps, tile_count) != 0;
-      if (__syncthreads_or(any_open) == 0) continue;
-    }
+    std::uint64_t open_of_tiles = 0;  // asked for at once, not tile by tile
+#pragma unroll
+    for (unsigned t = 0; t < tiles_per_warp; ++t)
+      open_of_tiles |=
+          std::uint64_t{open_queries<queries, extend>(batch, first_query, first_tile + t * warps, tile_count)}
+          << (t * queries);
+    if (__syncthreads_or(open_of_tiles != 0) == 0) continue;
 #pragma unroll 1
     for (unsigned t = 0; t < tiles_per_warp; ++t) {
       const std::size_t tile = first_tile + t * warps;
       const std::uint8_t* block = blocks + tile * (block_rows * std::size_t{bytes});
-      const unsigned open = open_queries<queries, extend>(batch, first_query, tile, tile_count);
+      const auto open = static_cast<unsigned>(open_of_tiles >> (t * queries)) & ((1U << queries) - 1);
       Sums<groups> sums = {};
       for (unsigned first = 0; first < steps; first += max_steps) {
         const unsigned count = min(max_steps, steps - first);
