@@ -76,6 +76,41 @@ TEST_P(BestMidpointsTest, TakesTheLargestAndTiesByRow) {
     }
 }
 
+// Few distinct scores among many rows: those that tie with the last one kept are thousands.
+TEST_P(BestMidpointsTest, TiesByRowAmongManyRows) {
+  constexpr std::size_t blocks = 4200;  // more than one CUDA tile of 256 rows for each of 1024 thread blocks
+  Exact plane = exact_plane(blocks, 87);
+  const auto expected = reference::midpoints(plane.dots, plane.rows(), plane.frame);
+  for (const std::size_t k : {1, 40, 1500}) {
+    const auto first = expected.begin();
+    EXPECT_EQ(run(plane, k), std::vector<Candidate>(first, first + static_cast<std::ptrdiff_t>(k))) << k;
+  }
+  plane.scale.assign(plane.scale.size(), Half{});
+  plane.offset.assign(blocks, 0.0F);
+  plane.bias.clear();
+  plane.allowed.assign(blocks, ~0ULL);
+  const auto same = run(plane, 100);
+  ASSERT_EQ(same.size(), 100U);
+  for (std::uint32_t i = 0; i < same.size(); ++i) EXPECT_EQ(same[i], (Candidate{0.0F, i}));
+}
+
+TEST_P(BestMidpointsTest, LeavesOutWhatIsBelowTheLeast) {
+  const Exact plane = exact_plane(40, 88);
+  const OnDevice device(context(), plane);
+  const auto all = reference::midpoints(plane.dots, plane.rows(), plane.frame);
+  for (const float least : {-inf, -1.0F, 0.5F, all.front().score, 100.0F, inf}) {
+    auto expected = all;
+    std::erase_if(expected, [&](const Candidate& c) { return c.score < least; });
+    expected.resize(std::min<std::size_t>(expected.size(), 70));
+    DeviceArray<Candidate> best(context(), 70);
+    const std::size_t kept =
+        best_midpoints(context(), device.dots.span(), device.rows(), plane.frame, best.span(), least);
+    auto found = best.to_host();
+    found.resize(kept);
+    EXPECT_EQ(found, expected) << least;
+  }
+}
+
 TEST_P(BestMidpointsTest, WorksWithoutBiasAndWithNothingAllowed) {
   Exact plane = exact_plane(2, 82);
   plane.bias.clear();

@@ -43,8 +43,8 @@ MPP_ON_ALL_DEVICES(ScreenTest);
 
 TEST_P(ScreenTest, GivesTheExactIntegersForAnyNumberOfQueries) {
   for (const std::size_t dims : {8, 64, 96, 128, 384, 1024})
-    for (const std::size_t n : {0, 1, 63, 64, 65, 1000})
-      for (const std::size_t query_count : {1, 2, 3, 5, 8, 9}) {
+    for (const std::size_t n : {0, 1, 63, 64, 65, 1000, 2100})
+      for (const std::size_t query_count : {1, 2, 3, 5, 8, 9, 17}) {
         if (dims * n * query_count > 2'000'000) continue;  // the reference is slow
         const auto codes = random_integers<std::uint8_t>(n * dims / 8, 0, 255, 11);
         std::vector<std::vector<std::int16_t>> queries;

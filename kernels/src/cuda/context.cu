@@ -1,13 +1,27 @@
 // The device itself: is there one, what is it called, and its memory.
+#include <mutex>
 #include <new>
+#include <vector>
 
-#include "check.cuh"
 #include "ops.hpp"
+#include "scratch.cuh"
 
 namespace mpp::kernels::cuda {
 namespace {
 
 __global__ void probe() {}
+
+cudaMemPool_t new_scratch_pool(int device, const char* operation) {
+  constexpr std::uint64_t kept_bytes = 64 << 20;  // more than an operation needs whose rows are not many
+  cudaMemPoolProps properties{};
+  properties.allocType = cudaMemAllocationTypePinned;
+  properties.location = {cudaMemLocationTypeDevice, device};
+  cudaMemPool_t pool = nullptr;
+  check(cudaMemPoolCreate(&pool, &properties), operation);
+  std::uint64_t threshold = kept_bytes;
+  check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold), operation);
+  return pool;
+}
 
 }  // namespace
 
@@ -24,6 +38,18 @@ std::string device_description() {
   check(cudaGetDevice(&device), "device_description");
   check(cudaGetDeviceProperties(&properties, device), "device_description");
   return properties.name;
+}
+
+cudaMemPool_t scratch_pool(const char* operation) {
+  static std::mutex guard;
+  static std::vector<cudaMemPool_t> pools;  // by device; they live as long as the process
+  int device = 0;
+  check(cudaGetDevice(&device), operation);
+  const auto at = static_cast<std::size_t>(device);
+  const std::lock_guard lock(guard);
+  if (pools.size() <= at) pools.resize(at + 1, nullptr);
+  if (pools[at] == nullptr) pools[at] = new_scratch_pool(device, operation);
+  return pools[at];
 }
 
 void* allocate(const Context& context, std::size_t bytes) {

@@ -3,7 +3,8 @@
 
 namespace mpp::kernels::cuda {
 
-/// Unsigned integers in the order of the floats they stand for; -0 and +0 become one. NaN has no place in it.
+/// Unsigned integers in the order of the floats they stand for; -0 and +0 become one. NaN has no place in it, and
+/// all are above 0.
 __device__ inline std::uint32_t ordered_bits(float value) {
   constexpr std::uint32_t sign = 0x80000000U;
   const std::uint32_t bits = __float_as_uint(value == 0.0F ? 0.0F : value);
@@ -19,7 +20,5 @@ __host__ __device__ inline float float_of_order(std::uint32_t bits) {
   memcpy(&value, &pattern, sizeof(value));
   return value;
 }
-
-inline constexpr std::uint32_t order_of_minus_infinity = 0x007FFFFFU;
 
 }  // namespace mpp::kernels::cuda

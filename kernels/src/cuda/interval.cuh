@@ -45,21 +45,34 @@ __device__ inline ScoreInterval randomized_interval(float base, float move, floa
   return around(base, center, __fadd_ru(__fadd_ru(__fadd_ru(spread, coded), moved), frame.slack));
 }
 
-/// scale, residual and norm as in PlaneFactors.
-__device__ inline ScoreInterval score_interval(int dot, float base, float scale, float residual, float norm,
-                                               const ScoreFrame& frame) {
+/// What the interval of a row has in common for every part of the query along the code.
+struct CodedTerms {
+  float move, query_error, query_part, coded;
+};
+__device__ inline CodedTerms coded_terms(int dot, float scale, float norm, const ScoreFrame& frame) {
   const float move = scale * (frame.step * static_cast<float>(dot));
   const float query_error = fminf(frame.e1, __fmul_ru(frame.e2, norm));
-  const float projection = __fsub_rd(__fmul_rd(frame.step, fabsf(__int2float_rz(dot))), query_error);
+  // The exact least-squares scale is up to 1 + 2^-11 times the stored one, for the query's rounding as for the rest.
+  const float query_part = __fmul_ru(__fmul_ru(scale, query_error), __fadd_ru(1.0F, frame.relative));
+  return {move, query_error, query_part, __fadd_ru(query_part, __fmul_ru(fabsf(move), frame.relative))};
+}
+
+/// @param spread  up: length of the part of the query orthogonal to the code
+__device__ inline ScoreInterval deterministic_interval(float base, float residual, float spread,
+                                                       const CodedTerms& terms, const ScoreFrame& frame) {
+  return around(base, terms.move, __fadd_ru(__fadd_ru(__fmul_ru(residual, spread), terms.coded), frame.slack));
+}
+
+/// scale, residual and norm as in PlaneFactors.
+__device__ inline ScoreInterval score_interval(int dot, float base, float scale, float residual, float norm,
+                                               const CodedTerms& terms, const ScoreFrame& frame) {
+  const float projection = __fsub_rd(__fmul_rd(frame.step, fabsf(__int2float_rz(dot))), terms.query_error);
   const float cosine = __fdiv_rd(projection > 0.0F ? projection : 0.0F, norm);
   const float orthogonal = __fsub_ru(frame.q2, __fmul_rd(cosine, cosine));
   const float spread = __fsqrt_ru(orthogonal < 0.0F ? 0.0F : orthogonal);
-  // The exact least-squares scale is up to 1 + 2^-11 times the stored one, for the query's rounding as for the rest.
-  const float query_part = __fmul_ru(__fmul_ru(scale, query_error), __fadd_ru(1.0F, frame.relative));
-  const float coded = __fadd_ru(query_part, __fmul_ru(fabsf(move), frame.relative));
-  ScoreInterval interval = around(base, move, __fadd_ru(__fadd_ru(__fmul_ru(residual, spread), coded), frame.slack));
+  ScoreInterval interval = deterministic_interval(base, residual, spread, terms, frame);
   if (frame.tail > 0.0F && residual >= 0x1p-14F)
-    intersect(randomized_interval(base, move, query_part, scale, residual, norm, frame), interval);
+    intersect(randomized_interval(base, terms.move, terms.query_part, scale, residual, norm, frame), interval);
   return interval;
 }
 

@@ -139,7 +139,7 @@ void quantize_nested(const Context& context, std::span<const float> rows, std::s
   for (std::size_t p = 0; p < planes; ++p) output.codes[p] = out.codes[p].data();
   for (std::size_t p = 0; p < planes; ++p) output.factors[p] = out.factors[p].data();
   constexpr auto none = ~0ULL;
-  const DeviceValue<unsigned long long> first_bad_row(context, none, operation);
+  const DeviceValue<unsigned long long> first_bad_row(context, operation, 0xFF);
   quantize_kernel<<<grid_of(n, rows_per_block, operation), dim3(warp, rows_per_block), 0, stream_of(context)>>>(
       rows.data(), n, dims, std::ldexp(1.0, -unit_exponent), static_cast<double>(clip), output, first_bad_row.get());
   check_launch(operation);

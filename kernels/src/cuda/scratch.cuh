@@ -3,12 +3,18 @@
 
 namespace mpp::kernels::cuda {
 
+/// A pool of the current device for scratch memory that keeps what it has. The default pool gives all its memory back
+/// whenever a stream is waited for, which every operation ends with, and the next one would have to map it again.
+[[nodiscard]] cudaMemPool_t scratch_pool(const char* operation);
+
 /// n values of T in device memory for the time of one operation, ordered on its stream. Contents are undefined.
 template <class T>
 class Scratch {
  public:
   Scratch(const Context& context, std::size_t n, const char* operation) : stream_(stream_of(context)) {
-    if (n != 0) check(cudaMallocAsync(reinterpret_cast<void**>(&data_), n * sizeof(T), stream_), operation);
+    if (n != 0)
+      check(cudaMallocFromPoolAsync(reinterpret_cast<void**>(&data_), n * sizeof(T), scratch_pool(operation), stream_),
+            operation);
   }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -22,13 +28,13 @@ class Scratch {
   cudaStream_t stream_;
 };
 
-/// One T on the device that starts at `value` and is read back after the stream has caught up.
+/// One T on the device whose bytes all start as `byte`, read back after the stream has caught up.
 template <class T>
 class DeviceValue {
  public:
-  DeviceValue(const Context& context, T value, const char* operation)
+  DeviceValue(const Context& context, const char* operation, int byte = 0)
       : memory_(context, 1, operation), stream_(stream_of(context)), operation_(operation) {
-    check(cudaMemcpyAsync(memory_.get(), &value, sizeof(T), cudaMemcpyHostToDevice, stream_), operation_);
+    check(cudaMemsetAsync(memory_.get(), byte, sizeof(T), stream_), operation_);
   }
   T* get() const noexcept { return memory_.get(); }
   T read() const {

@@ -14,9 +14,9 @@ __global__ void tighten_kernel(const std::int32_t* dots, std::size_t n, const Pl
   if (row >= n) return;
   const PlaneFactors f = factors[row];
   ScoreInterval interval = intervals[row];
-  intersect(score_interval(dots[row], base[row], device_float(f.scale), device_float(f.residual), device_float(f.norm),
-                           frame),
-            interval);
+  const float scale = device_float(f.scale), norm = device_float(f.norm);
+  const CodedTerms terms = coded_terms(dots[row], scale, norm, frame);
+  intersect(score_interval(dots[row], base[row], scale, device_float(f.residual), norm, terms, frame), interval);
   intervals[row] = interval;
 }
 
