@@ -29,7 +29,7 @@ MPP_ON_DEVICE std::uint64_t kth_largest(Group& group, Shared& board, const std::
     prefix |= std::uint64_t{board.digit} << shift;
     decided |= std::uint64_t{digits - 1} << shift;
     k -= board.above;
-    if (k == board.within || shift == 0) return prefix;
+    if (k == board.within || shift == 0) return prefix == 0 ? 1 : prefix;  // 0 is no key
   }
 }
 
