@@ -93,7 +93,7 @@ class Search {
     });
     group_.each(1, [&](std::uint32_t) {
       CtcProgress& p = board_.progress;
-      // Three roundings of 2^-53 each. What was dropped before goes on as all mass does, by the sum of the row.
+      // Four roundings of 2^-53, less than the factor. What was dropped before goes on as all mass does: by the row's sum.
       p.dropped = (p.dropped * (static_cast<double>(sum) * row_unit) + static_cast<double>(dropped) * mass_unit) *
                   (1.0 + 0x1p-50) * power_of_two(-shift);
       p.exponent += shift;
@@ -209,7 +209,9 @@ class Search {
   // A labelling goes through one child at most, so a frame charges the largest dropped extension, not their sum.
   MPP_ON_DEVICE std::uint64_t drop_extension(std::uint32_t source, std::uint32_t label) {
     const double mass = extended(board_.slot[source], label);
-    group_.raise(board_.slot[source].dropped, std::bit_cast<std::uint32_t>(float_above(mass)));
+    if (mass == 0.0) return 0;
+    if (work_.charges != nullptr)
+      group_.raise(board_.slot[source].dropped, std::bit_cast<std::uint32_t>(float_above(mass)));
     return Policy::count(units_above(mass, mass_unit));
   }
 
