@@ -1,9 +1,14 @@
 #pragma once
+#include <mpp/kernels/ctc_step.hpp>
 #include <mpp/kernels/interval.hpp>
 #include <mpp/kernels/quantize_nested.hpp>
 #include <mpp/kernels/rescore.hpp>
 #include <mpp/kernels/screen.hpp>
 #include <mpp/kernels/topk.hpp>
+
+namespace mpp::kernels::ctc {
+struct Work;
+}
 
 // The CPU back end: Highway with run-time dispatch where it pays, plain C++ elsewhere. Shapes are checked by the callers.
 namespace mpp::kernels::cpu {
@@ -32,6 +37,7 @@ void tighten_intervals(const Context& context, std::span<const std::int32_t> dot
 void rescore(const Context& context, std::span<const float> rows, std::span<const float> query, Metric metric,
              std::span<double> scores);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
+void ctc_step(const Context& context, std::span<ctc::Work> work);  ///< host array, the state of each is written
 [[nodiscard]] bool available() noexcept;
 [[nodiscard]] std::string device_description();
 

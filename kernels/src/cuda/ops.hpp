@@ -1,9 +1,14 @@
 #pragma once
+#include <mpp/kernels/ctc_step.hpp>
 #include <mpp/kernels/interval.hpp>
 #include <mpp/kernels/quantize_nested.hpp>
 #include <mpp/kernels/rescore.hpp>
 #include <mpp/kernels/screen.hpp>
 #include <mpp/kernels/topk.hpp>
+
+namespace mpp::kernels::ctc {
+struct Work;
+}
 
 // The CUDA back end, plain C++ to its callers. Spans point to device memory. Shapes are checked by the callers.
 // Every function returns when its result is ready and throws std::runtime_error, naming the operation, when CUDA
@@ -34,6 +39,7 @@ void tighten_intervals(const Context& context, std::span<const std::int32_t> dot
 void rescore(const Context& context, std::span<const float> rows, std::span<const float> query, Metric metric,
              std::span<double> scores);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
+void ctc_step(const Context& context, std::span<ctc::Work> work);  ///< host array, the state of each is written
 [[nodiscard]] bool available() noexcept;  ///< asks for the code of a kernel: an old GPU has none that it could run
 [[nodiscard]] std::string device_description();
 
