@@ -98,6 +98,12 @@ class Utterance {
   std::int32_t* after() const { return row_ + graph_.columns(); }  // the root: after each of root_token, then alone
   bool followed(std::int32_t loss) const { return loss >= -options_.follow; }
 
+  template <class Arc>
+  static std::span<const Arc> of_token(std::span<const Arc> arcs, std::span<const std::uint32_t> first,
+                                       std::size_t token) {
+    return arcs.subspan(first[token], first[token + 1] - first[token]);
+  }
+
   bool leads_nowhere(std::size_t token) const {
     return graph_.token_arcs[token] == graph_.token_arcs[token + 1] &&
            graph_.token_repeats[token] == graph_.token_repeats[token + 1];
@@ -113,12 +119,11 @@ class Utterance {
         raise(least, entered_[token] + gain);
         continue;
       }
-      for (std::uint32_t a = graph_.token_arcs[token]; a < graph_.token_arcs[token + 1]; ++a) {
-        const BackwardArc arc = graph_.arcs[a];
+      for (const BackwardArc& arc : of_token(graph_.arcs, graph_.token_arcs, token))
         raise(leaving_[arc.from], label_[arc.to] + (arc.weight + gain));
-      }
-      for (std::uint32_t r = graph_.token_repeats[token]; r < graph_.token_repeats[token + 1]; ++r)
-        repeat_[r] = label_[graph_.repeats[r].to] + (graph_.repeats[r].weight + gain);
+      std::int32_t* value = repeat_ + graph_.token_repeats[token];
+      for (const BackwardRepeat& arc : of_token(graph_.repeats, graph_.token_repeats, token))
+        *value++ = label_[arc.to] + (arc.weight + gain);
     }
     return least;
   }
@@ -133,11 +138,11 @@ class Utterance {
   void apply_repeats(const std::int32_t* loss, std::int32_t& top) {
     for (std::size_t token = 0; token < graph_.tokens(); ++token) {
       if (!followed(loss[token])) continue;
-      for (std::uint32_t r = graph_.token_repeats[token]; r < graph_.token_repeats[token + 1]; ++r) {
-        const auto [from, to, weight, column] = graph_.repeats[r];
-        raise(blank_[from], repeat_[r]);
-        raise(row_[column], repeat_[r]);
-        raise(top, repeat_[r]);
+      const std::int32_t* value = repeat_ + graph_.token_repeats[token];
+      for (const BackwardRepeat& arc : of_token(graph_.repeats, graph_.token_repeats, token)) {
+        raise(blank_[arc.from], *value);
+        raise(row_[arc.column], *value);
+        raise(top, *value++);
       }
     }
   }
@@ -183,7 +188,7 @@ class Utterance {
   static void raise(std::int32_t& value, std::int32_t to) { value = std::max(value, to); }
 
   const BackwardGraph& graph_;
-  const BackwardOptions& options_;
+  const BackwardOptions options_;
   const BackwardLayout at_ = backward_layout(graph_);
   std::int32_t *scratch_, *label_, *blank_, *leaving_, *repeat_, *row_, *entered_, *root_;
   std::int32_t top_ = 0;  // largest value of the row before: taken off every emission of the next
