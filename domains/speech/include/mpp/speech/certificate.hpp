@@ -16,7 +16,8 @@ struct Certificate {
   double best() const { return std::min({mass, chains, whole}); }
 };
 
-/// Reads the certificates from a search that has run over all frames; labels that it has committed belong to the answer. docs/speech.md proves both.
+/// Reads the certificates from a search that has run over all frames; labels that it has committed belong to the
+/// answer. docs/speech.md proves both.
 ///
 /// @param total         mass of all paths, rounded up (mass_bounds())
 /// @param whole         suffix bound of all frames
