@@ -187,8 +187,8 @@ TEST(CtcStream, RefusesAbsurdOptions) {
   EXPECT_THROW(make({.longest_uncommitted = SIZE_MAX})(), ValueError);
   for (const double bad : {-1e-9, 0.26, std::nan("")}) {
     EXPECT_THROW(make({.relative_threshold = bad})(), ValueError);
-    EXPECT_THROW(make({.closing_loss = bad})(), ValueError);
   }
+  for (const double bad : {0.0, 1.01, std::nan("")}) EXPECT_THROW(make({.closing_blank = bad})(), ValueError);
   EXPECT_THROW(make({.commit_interval = 0})(), ValueError);
   EXPECT_THROW(make({.shortest_segment = 0})(), ValueError);
 }

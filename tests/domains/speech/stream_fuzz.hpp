@@ -81,7 +81,7 @@ StreamTally fuzz_streams(std::size_t cases, std::uint64_t seed, bool closings = 
     options.relative_threshold = std::array{0.0, 0.01, 0.1, 0.25}[random() % 4];
     options.commit_interval = pick(1, 4);
     options.shortest_segment = closings ? pick(1, 8) : frames + 1;
-    options.closing_loss = std::array{0.0, 0.05, 0.25}[random() % 3];
+    options.closing_blank = std::array{0.01, 0.3, 0.6, 0.9}[random() % 4];
 
     const StreamRun run = run_stream<Policy>(e, options, [&] { return frames; });
     tally.chunk_differences += run == run_stream<Policy>(e, options, [&] { return pick(1, 3); }) ? 0 : 1;
