@@ -14,6 +14,7 @@ struct Certificate {
   double chains;  ///< S3: charges along a chain of prefixes
   double whole;   ///< the suffix bound of all frames: no labelling at all exceeds it
   double best() const { return std::min({mass, chains, whole}); }
+  friend bool operator==(const Certificate&, const Certificate&) = default;
 };
 
 inline double mass_of(const Hypothesis& h) {

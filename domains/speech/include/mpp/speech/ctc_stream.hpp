@@ -26,12 +26,13 @@ struct CtcStreamOptions {
   double closing_blank = 0.99;           ///< a segment ends at a blank of at least this probability; in (0, 1]
 };
 
-/// The charges of a search that also notes when a label was emitted.
+/// The charges of a search that also notes when a label was emitted, and of the stream that it runs over.
 struct StreamAccounting : Accounting {
   struct Stamp {
     std::uint32_t frame = 0;  ///< modulo 2^32
     void set(std::size_t now) { frame = static_cast<std::uint32_t>(now); }
   };
+  using Account = StreamAccount;
 };
 
 /// CTC prefix search in sum semantics over a stream of any length, in the memory that it has taken at the start.
@@ -100,10 +101,10 @@ class CtcStreamDecoder {
     const Certificate open = certify_segment(1.0, answer, kept.lower);
     const double chain =
         log_add_up(mass_interval(largest_chain(search_, mass_of)).upper, charge_up(largest_charge(search_)));
-    const double gap = gap_above(account_.others(open, chain, first_label_), p.lower);
+    const Certificate others = account_.others(open, chain, first_label_);
     hand_out(answer, output);
     if (search_.frames() > 0) add_segment(gap_above(open.best(), kept.lower), 1.0, output);
-    return {frames_, labels_, segments_, forced_, p.lower, p.upper, gap};
+    return {frames_, labels_, segments_, forced_, p.lower, p.upper, others, gap_above(others.best(), p.lower)};
   }
 
  private:
@@ -246,7 +247,7 @@ class CtcStreamDecoder {
   std::size_t tokens_, blank_;
   BasicCtcSearch<Policy> search_;
   FrameTokens frame_;
-  StreamAccount account_;
+  typename Policy::Account account_;
   std::uint64_t frames_ = 0, labels_ = 0, segments_ = 0, forced_ = 0;
   std::uint64_t segment_label_ = 0;  ///< labels before the open segment
   std::uint64_t free_frame_ = 0;     ///< first frame after the last label that was handed out

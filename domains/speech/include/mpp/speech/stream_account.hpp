@@ -37,13 +37,13 @@ class StreamAccount {
   /// @param open         certificate of the open segment, in which all mass is 1 at the start
   /// @param chain        ln of the largest sum of masses and charges along a chain of prefixes in it
   /// @param first_label  as in close(), of the open segment
-  double others(const Certificate& open, double chain, double first_label) const {
+  Certificate others(const Certificate& open, double chain, double first_label) const {
     const double charges = std::max(outside_, log_add_up(through_, kept_.upper + open.chains));
     // 1 - (mass found) is not above (1 - kept) + kept (1 - mass found in the open segment).
     const double lost = -std::expm1(kept_.lower) * (1.0 + 0x1p-40);
     const double mass = log_add_up(log_up(lost, 0), kept_.upper + open.mass);
     const double product = log_add_up(log_add_up(blank_, other_) + chain, other_ + first_label);
-    return std::min({charges, mass, product, 0.0});
+    return {mass, charges, std::min(product, 0.0)};
   }
 
   /// ln P of the answer, from its mass in the open segment and that with all charges on its way there.
