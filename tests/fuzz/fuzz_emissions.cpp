@@ -1,5 +1,6 @@
 // Any bytes as an emission file: a FormatError, or a matrix that the checks take or refuse with a reason of their own, and
-// whose decoding ends in a bound. Input: one byte (bit 0: JSON or separated text), then the file.
+// whose decoding ends in a bound, as one utterance and as a stream. Input: one byte (bit 0: JSON or separated text), then
+// the file.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <string>
 
 #include <mpp/core/error.hpp>
+#include <mpp/speech/ctc_stream.hpp>
 #include <mpp/speech/score_gap.hpp>
 
 namespace {
@@ -21,10 +23,19 @@ void decode(const EmissionMatrix& matrix) {
   const CtcRequest request{m.view(m.tokens - 1), 2};
   const CtcTier tier;
   CtcState state(std::pmr::new_delete_resource());
+  double found = 0.0;  // ln P
   for (mpp::Level level = 0; level < 2; ++level) {
     tier.materialise(request, state, level);
-    if (!(tier.execute(request, state, level).gap >= 0.0)) std::abort();
+    const CtcResult result = tier.execute(request, state, level);
+    if (!(result.gap >= 0.0)) std::abort();
+    found = result.best.front().log_prob_lower;
   }
+  CtcStream stream(std::pmr::new_delete_resource(), m.tokens, m.tokens - 1, {.shortest_segment = 5});
+  StreamOutput output;
+  stream.feed(request.emissions, output);
+  const StreamResult result = stream.finish(output);
+  // The stream divides rows by their sums, which log_softmax() leaves at 1 within the rounding of a float.
+  if (!(result.gap >= 0.0 && result.log_prob_upper + result.gap >= found - 1e-3)) std::abort();
 }
 
 }  // namespace
