@@ -2,7 +2,7 @@
 """Trains a small CTC net on recorded digits and writes emissions of spoken digit strings under several levels of noise.
 
 The recordings (the free spoken digit dataset, CC BY-SA 4.0) are not ours, so nothing made from them is part of the project:
-run this before the full speech benchmark. Takes some three minutes on one core.
+run this before the full speech benchmark. Takes some four minutes on one core.
 """
 from __future__ import annotations
 
