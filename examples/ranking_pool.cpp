@@ -4,12 +4,10 @@
 // brought in for the items that are still in the race. The answer is released at the first level whose error bound is
 // within epsilon. Here every answer is also compared with an exact scan: a bound that does not hold ends in exit code 1.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <fstream>
 #include <iostream>
 #include <optional>
 #include <span>
@@ -22,9 +20,11 @@
 #include <mpp/ranking/synthetic.hpp>
 
 #include "support/exact_scan.hpp"
+#include "support/json_file.hpp"
 #include "support/progress_line.hpp"
 #include "support/ranking_run.hpp"
 #include "support/statistics.hpp"
+#include "support/stopwatch.hpp"
 #include "support/users.hpp"
 
 namespace {
@@ -91,13 +91,6 @@ double epsilon_of(const std::string& word, double typical) {
   expects<ValueError>(value >= 0.0 && (relative || used == word.size()), "--epsilon: \"", word,
                       "\", expected a score >= 0 such as 0.5, or a percentage such as 5%");
   return relative ? value / 100.0 * std::abs(typical) : value;
-}
-
-template <class Call>
-double seconds(const Call& call) {
-  const auto start = std::chrono::steady_clock::now();
-  call();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 /// Serves one user under every target in turns with the exact scan, `repeat` times, and checks the answers.
@@ -214,12 +207,7 @@ void print(const RankingRun& run) {
 int run(const Options& options) {
   const RankingRun run = measure(options);
   print(run);
-  if (!options.json.empty()) {
-    std::ofstream out(options.json);
-    out << to_json(run).dump(2) << '\n';
-    out.close();
-    expects<std::runtime_error>(out.good(), "--json: ", options.json, " cannot be written");
-  }
+  if (!options.json.empty()) write_json(options.json, to_json(run));
   if (!options.report.empty()) to_report(run).write(options.report);
   const auto broken = violations(run);
   for (const std::string& sentence : broken) std::cerr << "ranking_pool: bound broken: " << sentence << '\n';

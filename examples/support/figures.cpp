@@ -40,9 +40,8 @@ double shade(std::size_t i, std::size_t n) {
   return n < 2 ? 1.0 : 0.25 + 0.75 * static_cast<double>(i) / static_cast<double>(n - 1);
 }
 
-std::string shade_legend(const std::vector<std::string>& names, double y) {
+std::string shade_legend(const std::vector<std::string>& names, double y, double& x) {
   std::string out;
-  double x = left;
   for (std::size_t i = 0; i < names.size(); ++i) {
     out += rectangle(x, y - 10, 12, 12, "cool", shade(i, names.size()), names[i]) +
            label(x + 18, y, "start", "soft", names[i]);
@@ -94,25 +93,31 @@ std::string escaped(const std::string& text) {
 std::string svg(const Bars& figure) {
   constexpr double row_height = 46;
   std::string out = opened(figure.title, 40 + row_height * static_cast<double>(figure.rows.size()));
-  out += shade_legend(figure.levels, 18);
+  double after_legend = left;
+  out += shade_legend(figure.levels, 18, after_legend);
+  if (!figure.rest.empty())
+    out += rectangle(after_legend, 8, 12, 12, "warm", 1.0, figure.rest) +
+           label(after_legend + 18, 18, "start", "soft", figure.rest);
   double y = 36;
   for (const Bars::Row& row : figure.rows) {
     expects<ShapeError>(row.counts.size() == figure.levels.size(), "Bars: ", row.counts.size(), " counts, expected ",
                         figure.levels.size());
-    const double all = total(row.counts);
+    const double all = total(row.counts) + row.rest;
     out += label(left - 12, y + 21, "end", "ink", row.label);
     if (all == 0.0) out += label(left, y + 21, "start", "soft", "nothing was released");
     double x = left;
-    for (std::size_t level = 0; level < row.counts.size() && all > 0.0; ++level) {
-      const double share = row.counts[level] / all;
-      if (share == 0.0) continue;
+    const auto part = [&](double count, const std::string& name, std::string_view hue, double opacity) {
+      if (count == 0.0) return;
+      const double share = count / all;
       const double w = share * (right - left);
-      const double opacity = shade(level, row.counts.size());
       const std::string percent = compact(100.0 * share, 2) + " %";
-      out += rectangle(x, y, std::max(w - 2, 0.5), 32, "cool", opacity, figure.levels[level] + ": " + percent);
+      out += rectangle(x, y, std::max(w - 2, 0.5), 32, hue, opacity, name + ": " + percent);
       if (w > 44) out += label(x + w / 2 - 1, y + 21, "middle", opacity > 0.5 ? "paper" : "ink", percent);
       x += w;
-    }
+    };
+    for (std::size_t level = 0; level < row.counts.size(); ++level)
+      part(row.counts[level], figure.levels[level], "cool", shade(level, row.counts.size()));
+    part(row.rest, figure.rest, "warm", 1.0);
     y += row_height;
   }
   return out + "</svg>\n";
@@ -202,7 +207,8 @@ std::string svg(const ByteSpread& figure) {
   const auto x_of = [&](double bytes) { return left + axis.at(bytes) * (right - left); };
   const double bottom = top + row_height * static_cast<double>(figure.rows.size());
 
-  std::string out = opened(figure.title, bottom + 34) + shade_legend(figure.groups, 18);
+  double after_legend = left;
+  std::string out = opened(figure.title, bottom + 34) + shade_legend(figure.groups, 18, after_legend);
   for (const double tick : axis.ticks()) {
     const double x = x_of(tick);
     out += line(x, top - 6, x, bottom, "grid") + label(x, bottom + 20, "middle", "soft", bytes_text(tick, 1));
@@ -233,7 +239,7 @@ std::string svg(const ByteSpread& figure) {
     if (!all.empty()) {
       const double x = x_of(mean(all));
       out += text("<path d=\"M", x, " ", base + 2, " l5 9 h-10 z\" class=\"warm\"/>\n") +
-             label(x + 9, base + 12, "start", "soft",
+             label(x > right - 180 ? x - 9 : x + 9, base + 12, x > right - 180 ? "end" : "start", "soft",
                    text("mean ", bytes_text(mean(all)), ", p99 ", bytes_text(quantile(all, 0.99))));
     }
     base += row_height;

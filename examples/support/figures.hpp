@@ -7,15 +7,17 @@
 
 namespace mpp::examples {
 
-/// Where requests stopped: one bar per row, one part per level, as shares of the row.
+/// Where requests stopped: one bar per row, one part per level, as shares of the row. What no level released is the rest.
 struct Bars {
   struct Row {
     std::string label;
     std::vector<double> counts;  ///< [levels], >= 0
+    double rest = 0.0;
   };
   std::string title;
   std::vector<std::string> levels;  ///< names, cheapest first
   std::vector<Row> rows;
+  std::string rest = {};  ///< its name; empty if there can be none
 };
 
 /// How something falls from level to level: quantiles per level on a logarithmic axis with a lane of its own for zero.

@@ -23,6 +23,8 @@ h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .5rem; letter-spacing: -.0
 h2 { font-size: 1.4rem; margin: 3.5rem 0 .4rem; padding-top: 1.4rem; border-top: 1px solid var(--line) }
 h3 { font-size: 1.05rem; margin: 2.6rem 0 .3rem }
 p { margin: .3rem 0 1rem; color: var(--soft); max-width: 48rem }
+nav { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.4rem 0 }
+nav a { color: var(--cool); background: var(--panel); border-radius: 10px; padding: .45rem .9rem; text-decoration: none }
 dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .8rem; margin: 1.4rem 0 }
 dl div { background: var(--panel); border-radius: 10px; padding: .9rem 1.1rem }
 dt { font-size: .82rem; color: var(--soft) }
@@ -31,7 +33,8 @@ dd { margin: .15rem 0 0; font-size: 1.35rem; font-weight: 600; font-variant-nume
 table { border-collapse: collapse; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums }
 th, td { padding: .5rem .6rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line) }
 th { font-weight: 500; color: var(--soft); vertical-align: bottom; white-space: normal; min-width: 3.6rem }
-th:first-child, td:first-child { text-align: left; padding-left: 0 }
+.words { text-align: left }
+th:first-child, td:first-child { padding-left: 0 }
 figure { margin: 1rem 0; background: var(--panel); border-radius: 10px; padding: 1rem; overflow-x: auto }
 svg { display: block; width: 100%; min-width: 34rem; height: auto; font-size: 12.5px }
 svg .ink { fill: var(--ink) } svg .soft { fill: var(--soft) } svg .paper { fill: var(--panel); font-weight: 600 }

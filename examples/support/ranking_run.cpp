@@ -49,13 +49,6 @@ struct Row {
 // Every scan reads the same bytes, so the median user stands for all of them.
 double scans_per_second(const RankingRun& run) { return 1.0 / median(run.scan_seconds); }
 
-std::string shares(const std::vector<double>& counts) {
-  const double all = std::max(1.0, total(counts));
-  std::string out;
-  for (const double count : counts) out += text(out.empty() ? "" : " / ", compact(100.0 * count / all, 2));
-  return out;
-}
-
 std::string target_name(const Series& series) {
   return series.label.ends_with('%') ? compact(series.epsilon) + " (" + series.label + ")" : series.label;
 }
@@ -71,10 +64,6 @@ nlohmann::json to_json(const Row& row) {
           {"realised_error", row.realised}};
 }
 
-nlohmann::json to_json(const Quantiles& q) {
-  return {{"p10", q.low}, {"p50", q.mid}, {"p90", q.high}, {"max", q.most}};
-}
-
 Table by_interest(const RankingRun& run) {
   Table table({"epsilon", "user", "requests", "mean", "p99", "queries/s", "vs scan",
                "released at 1 / 2 / 4 / 8 bit / rows, %"});
@@ -84,7 +73,7 @@ Table by_interest(const RankingRun& run) {
       if (row.bytes.empty()) continue;
       table.row({target_name(series), std::string(name(interest)), grouped(row.bytes.size()),
                  bytes_text(mean(row.bytes)), bytes_text(quantile(row.bytes, 0.99)), compact(row.per_second()),
-                 compact(row.per_second() / scans_per_second(run)) + "x", shares(row.released)});
+                 compact(row.per_second() / scans_per_second(run)) + "x", shares(row.released, total(row.released))});
     }
   return table;
 }
@@ -98,7 +87,7 @@ Table summary(const RankingRun& run) {
     const Row row = Row::of(series);
     table.row({target_name(series), bytes_text(run.worst_case), bytes_text(mean(row.bytes)),
                bytes_text(quantile(row.bytes, 0.99)), compact(row.per_second()),
-               compact(row.per_second() / scans_per_second(run)) + "x", shares(row.released),
+               compact(row.per_second() / scans_per_second(run)) + "x", shares(row.released, total(row.released)),
                std::to_string(row.denied), compact(row.certified), compact(row.realised)});
   }
   return table;

@@ -15,9 +15,10 @@ namespace {
 constexpr std::string_view part_begin = "<!-- workload: ";
 constexpr std::string_view part_end = "<!-- end of workload -->\n";
 
-std::string cells(const char* tag, const std::vector<std::string>& words) {
+std::string cells(const char* tag, const std::vector<std::string>& row, std::size_t words) {
   std::string out = "<tr>";
-  for (const std::string& word : words) out += text("<", tag, ">", escaped(word), "</", tag, ">");
+  for (std::size_t i = 0; i < row.size(); ++i)
+    out += text("<", tag, i < words ? " class=\"words\">" : ">", escaped(row[i]), "</", tag, ">");
   return out + "</tr>\n";
 }
 
@@ -30,6 +31,18 @@ std::string parts_of(const std::filesystem::path& file) {
                        "Report::write: ", file.string(), " is there and is not a report; it was left as it is");
   const std::size_t first = page.find(part_begin);
   return first == std::string::npos ? std::string{} : page.substr(first, page.size() - page_foot.size() - first);
+}
+
+// Links to the parts, in their order.
+std::string contents(std::string_view parts) {
+  std::string out = "<nav>";
+  for (std::size_t at = parts.find(part_begin); at != std::string_view::npos; at = parts.find(part_begin, at)) {
+    at += part_begin.size();
+    const std::string_view workload = parts.substr(at, parts.find(' ', at) - at);
+    const std::size_t title = parts.find("<h2>", at) + 4;
+    out += text("<a href=\"#", workload, "\">", parts.substr(title, parts.find("</h2>", title) - title), "</a>");
+  }
+  return out + "</nav>\n";
 }
 
 }  // namespace
@@ -56,8 +69,8 @@ Report& Report::facts(const std::vector<std::pair<std::string, std::string>>& fa
 }
 
 Report& Report::table(const Table& table) {
-  html_ += "<div class=\"wide\"><table>\n<thead>" + cells("th", table.head()) + "</thead>\n<tbody>\n";
-  for (const auto& row : table.rows()) html_ += cells("td", row);
+  html_ += "<div class=\"wide\"><table>\n<thead>" + cells("th", table.head(), table.words()) + "</thead>\n<tbody>\n";
+  for (const auto& row : table.rows()) html_ += cells("td", row, table.words());
   html_ += "</tbody>\n</table></div>\n";
   return *this;
 }
@@ -74,7 +87,7 @@ Report& Report::drawn(const std::string& figure) {
 void Report::write(const std::filesystem::path& file) const {
   std::string parts = parts_of(file);
   const std::string begin = text(part_begin, workload_, " -->\n");
-  const std::string part = begin + html_ + std::string(part_end);
+  const std::string part = text(begin, "<section id=\"", workload_, "\">\n", html_, "</section>\n", part_end);
   if (const std::size_t at = parts.find(begin); at != std::string::npos) {
     const std::size_t end = parts.find(part_end, at);
     expects<FormatError>(end != std::string::npos, "Report::write: the part of ", workload_, " in ", file.string(),
@@ -89,7 +102,7 @@ void Report::write(const std::filesystem::path& file) const {
   const std::filesystem::path beside = file.string() + ".new";
   {
     std::ofstream out(beside, std::ios::binary);
-    out << page_head << parts << page_foot;
+    out << page_head << contents(parts) << parts << page_foot;
     out.close();
     expects<std::runtime_error>(out.good(), "Report::write: ", beside.string(), " cannot be written");
   }

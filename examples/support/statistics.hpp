@@ -5,6 +5,8 @@
 #include <numeric>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include <mpp/core/error.hpp>
 
 namespace mpp::examples {
@@ -40,5 +42,10 @@ struct Quantiles {
     return {quantile(samples, 0.1), median(samples), quantile(samples, 0.9), quantile(samples, 1.0)};
   }
 };
+
+/// JSON has no infinity: null stands for it.
+inline nlohmann::json to_json(const Quantiles& q) {
+  return {{"p10", q.low}, {"p50", q.mid}, {"p90", q.high}, {"max", q.most}};
+}
 
 }  // namespace mpp::examples

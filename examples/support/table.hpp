@@ -42,10 +42,19 @@ inline std::string bytes_text(double bytes, int digits = 3) {
   return bytes < 1e9 ? compact(bytes / 1e6, digits) + " MB" : compact(bytes / 1e9, digits) + " GB";
 }
 
+/// "70 / 25 / 5": each count in percent of `all`.
+inline std::string shares(const std::vector<double>& counts, double all) {
+  std::string out;
+  for (const double count : counts)
+    out += text(out.empty() ? "" : " / ", compact(100.0 * count / std::max(1.0, all), 2));
+  return out;
+}
+
 /// Cells under a head, printed as text here and as HTML by Report::table.
 class Table {
  public:
-  explicit Table(std::vector<std::string> head) : head_(std::move(head)) {}
+  /// @param words  columns of words, the first ones: they are aligned to the left, figures to the right
+  explicit Table(std::vector<std::string> head, std::size_t words = 1) : head_(std::move(head)), words_(words) {}
 
   /// @throws ShapeError unless there is one cell per column
   Table& row(std::vector<std::string> cells) {
@@ -55,9 +64,9 @@ class Table {
   }
 
   [[nodiscard]] const std::vector<std::string>& head() const noexcept { return head_; }
+  [[nodiscard]] std::size_t words() const noexcept { return words_; }
   [[nodiscard]] const std::vector<std::vector<std::string>>& rows() const noexcept { return rows_; }
 
-  /// First column to the left, figures to the right.
   friend std::ostream& operator<<(std::ostream& out, const Table& table) {
     std::vector<std::size_t> width(table.head_.size());
     const auto widen = [&](const std::vector<std::string>& cells) {
@@ -68,7 +77,8 @@ class Table {
     const auto print = [&](const std::vector<std::string>& cells) {
       for (std::size_t i = 0; i < cells.size(); ++i) {
         const std::string padding(width[i] - cells[i].size(), ' ');
-        out << (i == 0 ? cells[i] + padding : "  " + padding + cells[i]);
+        const bool last = i + 1 == cells.size();
+        out << (i == 0 ? "" : "  ") << (i < table.words_ ? cells[i] + (last ? "" : padding) : padding + cells[i]);
       }
       out << '\n';
     };
@@ -79,6 +89,7 @@ class Table {
 
  private:
   std::vector<std::string> head_;
+  std::size_t words_;
   std::vector<std::vector<std::string>> rows_;
 };
 

@@ -49,6 +49,15 @@ TEST(Bars, PartsAreAsWideAsTheirShare) {
   EXPECT_NEAR((widths[4] + 2) / (widths[3] + 2), 3.0, 1e-3);
 }
 
+TEST(Bars, TheRestIsPartOfTheWhole) {
+  const std::string drawing = svg(Bars{"", {"a"}, {{"row", {1.0}, 3.0}, {"none", {0.0}, 2.0}}, "open"});
+  const auto cool = values(drawing, "rect", "width", "cool"), warm = values(drawing, "rect", "width", "warm");
+  ASSERT_EQ(cool.size(), 2u);
+  ASSERT_EQ(warm.size(), 3u);  // the legend, and both rows
+  EXPECT_NEAR((warm[1] + 2) / (cool[1] + 2), 3.0, 1e-3);
+  EXPECT_NEAR(warm[2] - warm[1], cool[1] + 2, 1e-3);
+}
+
 TEST(Bars, AnEmptyRowSaysSo) {
   const std::string drawing = svg(Bars{"", {"a"}, {{"row", {0.0}}}});
   EXPECT_NE(drawing.find("nothing was released"), std::string::npos);

@@ -78,6 +78,18 @@ TEST_F(ReportTest, KeepsOtherWorkloadsAndReplacesItsOwn) {
   EXPECT_EQ(page(), after);
 }
 
+TEST_F(ReportTest, LinksToEveryPart) {
+  Report("ranking", "Ranking", "").write(file_);
+  Report("speech", "Speech & noise", "").write(file_);
+  Report("ranking", "Ranking", "again").write(file_);
+  const std::string after = page();
+  EXPECT_NE(after.find("<nav><a href=\"#ranking\">Ranking</a><a href=\"#speech\">Speech &amp; noise</a></nav>"),
+            std::string::npos);
+  EXPECT_EQ(count(after, "<nav>"), 1u);
+  for (const char* id : {"<section id=\"ranking\">", "<section id=\"speech\">"}) EXPECT_EQ(count(after, id), 1u) << id;
+  EXPECT_EQ(count(after, "</section>"), 2u);
+}
+
 TEST_F(ReportTest, LeavesAFileThatIsNotAReportAlone) {
   std::ofstream(file_) << "precious";
   EXPECT_THROW(full().write(file_), FormatError);

@@ -41,6 +41,9 @@ TEST(TableText, AlignsFiguresToTheRight) {
   std::ostringstream out;
   out << Table({"name", "n"}).row({"a", "10"});
   EXPECT_EQ(out.str(), "name   n\na     10\n");
+  out.str("");
+  out << Table({"said", "heard", "n"}, 2).row({"a", "b", "10"}).row({"ab cd", "", "1"});
+  EXPECT_EQ(out.str(), "said   heard   n\na      b      10\nab cd          1\n");
   EXPECT_THROW(Table({"name"}).row({"a", "b"}), ShapeError);
 }
 
