@@ -1,0 +1,45 @@
+// Certified speech decoding: is every bound one, what is proven with how few hypotheses, bytes and milliseconds, and how
+// large is the gap where nothing is proven. Peers stand beside it in bench/peers/speech.py.
+#include <cstdlib>
+#include <iostream>
+
+#include "bench_json.hpp"
+#include "speech_inputs.hpp"
+#include "speech_soundness.hpp"
+#include "speech_sum.hpp"
+
+namespace {
+
+using namespace mpp;
+
+void run_all(bench::Report& report) {
+  bench::Soundness soundness;
+  bench::fuzz_sum(soundness, report.quick() ? 50'000 : 1'000'000);
+  bench::report_soundness(report, soundness);
+  bool sound = soundness.violations == 0 && soundness.broken_caught;
+  if (const auto inputs = bench::SpeechInputs::read()) {
+    sound = bench::measure_sum(report, *inputs) && sound;
+  } else {
+    std::cerr << "not run: real emissions, there is no " << bench::speech_folder() << "; set MPP_DATA_DIR\n";
+  }
+  expects<std::runtime_error>(sound, "bench_speech: a bound or a certificate is wrong; see the metrics");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  bench::keep_freed_memory();
+  bench::Report report("speech", "Certified decoding: soundness, live hypotheses, memory and time");
+  if (const auto exit_code = report.parse(argc, argv)) return *exit_code;
+  int status = 0;
+  try {
+    run_all(report);
+  } catch (const std::runtime_error& error) {
+    std::cerr << error.what() << '\n';
+    status = 1;
+  }
+  return std::max(status, report.finish());
+} catch (const std::exception& error) {
+  std::cerr << "bench_speech: " << error.what() << '\n';
+  return 1;
+}

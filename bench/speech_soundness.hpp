@@ -1,0 +1,36 @@
+#pragma once
+// The certificates against full enumeration of small random inputs, and a wrong bound that the same comparison catches.
+#include "bench_json.hpp"
+#include "domains/speech/certificate_fuzz.hpp"
+
+namespace mpp::bench {
+
+/// Cases and failures of all fuzzed semantics together.
+struct Soundness {
+  std::size_t cases = 0, violations = 0, certified = 0;
+  bool broken_caught = true;  ///< every inadmissible bound that was swapped in made the comparison fail
+};
+
+inline std::size_t violations(const test::FuzzTally& t) {
+  return t.charge_violations + t.chain_violations + t.mass_violations + t.whole_violations + t.suffix_violations +
+         t.score_violations + t.wrong;
+}
+
+inline void fuzz_sum(Soundness& total, std::size_t cases) {
+  const test::FuzzTally found = test::fuzz_certificates<speech::Accounting>(cases, 2);
+  total.cases += found.cases;
+  total.violations += violations(found);
+  total.certified += found.certified;
+  // The tempting bound: the sum over frames of the largest log-probability.
+  const test::FuzzTally broken = test::fuzz_certificates<speech::Accounting>(5000, 2, {.max_products = true});
+  total.broken_caught = total.broken_caught && broken.chain_violations > 0;
+}
+
+inline void report_soundness(Report& report, const Soundness& found) {
+  report.set("speech.fuzz_cases", static_cast<double>(found.cases));
+  report.set("speech.violations", static_cast<double>(found.violations));
+  report.set("speech.fuzz_certified", static_cast<double>(found.certified) / static_cast<double>(found.cases));
+  report.set("speech.broken_caught", found.broken_caught ? 1.0 : 0.0);
+}
+
+}  // namespace mpp::bench
