@@ -5,6 +5,7 @@
 
 #include "bench_json.hpp"
 #include "speech_inputs.hpp"
+#include "speech_server.hpp"
 #include "speech_soundness.hpp"
 #include "speech_sum.hpp"
 
@@ -30,7 +31,10 @@ void run_all(bench::Report& report) {
 int main(int argc, char** argv) try {
   bench::keep_freed_memory();
   bench::Report report("speech", "Certified decoding: soundness, live hypotheses, memory and time");
+  std::string serve_folder;
+  report.app().add_option("--serve", serve_folder, "Answer lines on stdin about the emissions in this folder");
   if (const auto exit_code = report.parse(argc, argv)) return *exit_code;
+  if (!serve_folder.empty()) return bench::SpeechServer(serve_folder).serve();
   int status = 0;
   try {
     run_all(report);

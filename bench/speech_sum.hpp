@@ -24,7 +24,7 @@ inline Outcome<speech::CtcResult> measure_proof(Report& report, const std::strin
   auto outcome = controller.serve(request);  // not timed: pages and caches are cold
   std::vector<double> ms;
   for (int i = 0; i < repetitions; ++i) {
-    const Stopwatch watch;
+    const ThreadStopwatch watch;
     outcome = controller.serve(request);
     ms.push_back(watch.seconds() * 1e3);
   }
