@@ -47,7 +47,8 @@ inline NeedOfProof prove_utterances(const speech::EmissionSet& set, std::size_t 
 /// Reports speech.certified_at_<cap>.<condition>; the first condition is the clean one and also the figure without one.
 inline void measure_digits(Report& report, const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder / "set.json")) {
-    std::cerr << "not run: digit strings, there is no " << folder / "set.json" << "; bench/README.md says what makes it\n";
+    std::cerr << "not run: digit strings, there is no " << folder / "set.json"
+              << "; bench/README.md says what makes it\n";
     return;
   }
   const speech::EmissionSet set = speech::read_emission_set(folder);

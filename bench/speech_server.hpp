@@ -1,10 +1,6 @@
 #pragma once
 // The side of bench_speech that bench/peers/speech.py drives, so that peers take turns with us on the same emissions.
-#include <malloc.h>
-
 #include <filesystem>
-#include <fstream>
-#include <functional>
 #include <iostream>
 #include <map>
 #include <sstream>
@@ -18,26 +14,10 @@
 
 #include "bench_json.hpp"
 #include "npy.hpp"
+#include "resident_memory.hpp"
 #include "speech_inputs.hpp"
 
 namespace mpp::bench {
-
-/// Bytes by which the resident memory of this process rises at most while `work` runs; 0 where the system does not say.
-inline double resident_rise(const std::function<void()>& work) {
-  const auto status_kb = [](const std::string& key) {
-    std::ifstream status("/proc/self/status");
-    for (std::string line; std::getline(status, line);)
-      if (line.starts_with(key + ":")) return std::stod(line.substr(key.size() + 1));
-    return 0.0;
-  };
-#ifdef __GLIBC__
-  (void)malloc_trim(0);
-#endif
-  std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts again from here
-  const double before = status_kb("VmRSS");
-  work();
-  return std::max(0.0, status_kb("VmHWM") - before) * 1024.0;
-}
 
 /// Answers lines of stdin with one line of JSON each; bench/README.md describes them.
 class SpeechServer {
