@@ -37,4 +37,10 @@ void FrameTokens::prepare(std::span<const float> row, std::size_t blank, double 
   });
 }
 
+void FrameTokens::normalise() {
+  for (double& p : probability_) p /= sum_;
+  for (double* const p : {&rest_, &most_, &first_label_, &second_label_}) *p /= sum_;
+  sum_ = 1.0 + 0x1p-52;  // each quotient rounds up by 2^-53 of itself at most, and sum_ was not below their sum
+}
+
 }  // namespace mpp::speech

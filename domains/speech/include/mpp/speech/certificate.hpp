@@ -16,7 +16,8 @@ struct Certificate {
   double best() const { return std::min({mass, chains, whole}); }
 };
 
-/// Reads the certificates from a search that has run over all frames. docs/speech.md proves both.
+/// Reads the certificates from a search that has run over all frames; labels that it has committed belong to the
+/// answer. docs/speech.md proves both.
 ///
 /// @param total         mass of all paths, rounded up (mass_bounds())
 /// @param whole         suffix bound of all frames
@@ -34,7 +35,7 @@ Certificate certify(BasicCtcSearch<Policy>& search, double total, const Scaled& 
     return exponent < -600 ? 0.0 : std::scalbn(x, static_cast<int>(exponent));
   };
   double found = std::exp(std::min(0.1, answer_lower)) * (1.0 - 0x1p-40);
-  double second = 0.0, largest = 0.0;
+  double second = 0.0, largest = static_cast<double>(search.trie().outside());
   for (const Hypothesis& h : search.live()) {
     if (h.node == answer) continue;
     found += scale(mass_of(h), search.exponent()) * shrink;

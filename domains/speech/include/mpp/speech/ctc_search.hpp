@@ -86,6 +86,47 @@ class BasicCtcSearch {
     live_max_ = std::max(live_max_, live_.size());
   }
 
+  /// Deepest prefix that all live hypotheses begin with.
+  std::uint32_t shared() const {
+    std::uint32_t node = live_.front().node;
+    for (std::size_t i = 1; i < live_.size() && node != 0; ++i) node = trie_.shared(node, live_[i].node);
+    return node;
+  }
+
+  /// Drops the live hypotheses of which keep(h) is false, and charges them; all, or the first is kept. `after` as in step().
+  template <class Keep>
+  void drop_unless(const Keep& keep, const Scaled& after) {
+    charge_ = after.times_power(exponent_ - unit_);
+    std::size_t kept = 0;
+    for (const Hypothesis& h : live_) {
+      trie_.slot(h.node) = no_index;
+      if (keep(h))
+        live_[kept++] = h;
+      else
+        charge(h.node, Policy::told(static_cast<double>(h.blank_mass) + static_cast<double>(h.label_mass)));
+    }
+    live_.resize(kept);
+    number_live();
+  }
+
+  /// Drops what does not end in the blank, and charges it.
+  void drop_label_masses(const Scaled& after) {
+    charge_ = after.times_power(exponent_ - unit_);
+    for (Hypothesis& h : live_) {
+      charge(h.node, Policy::told(static_cast<double>(h.label_mass)));
+      h.label_mass = 0.0F;
+    }
+  }
+
+  /// Makes `root`, with which all live hypotheses begin, node 0 of the trie and forgets what does not begin with it.
+  void commit(std::uint32_t root) {
+    for (const Hypothesis& h : live_) trie_.slot(h.node) = no_index;
+    trie_.keep_below(root);
+    for (Hypothesis& h : live_) h.node = trie_.moved(h.node);
+    trie_.end_collect();
+    number_live();
+  }
+
   std::span<const Hypothesis> live() const { return {live_.data(), live_.size()}; }  ///< best first
   std::int64_t exponent() const { return exponent_; }
   std::int64_t unit() const { return unit_; }
@@ -140,9 +181,14 @@ class BasicCtcSearch {
     double emitted = 0.0;
     if (label != no_index) {
       emitted = frame.probability(label) * static_cast<double>(h.label_mass);
+      const double carried = frame.blank_probability() * total + emitted;
       const std::uint32_t parent = trie_.parent(h.node);
       const std::uint32_t slot = parent == no_index ? no_index : trie_.slot(parent);
-      if (slot != no_index) emitted += extension(frame, live_[slot], trie_.label(parent), label);
+      if (slot != no_index) {
+        const double entering = extension(frame, live_[slot], trie_.label(parent), label);
+        emitted += entering;
+        if (entering > carried) trie_.stamp(h.node).set(frames_);
+      }
     }
     next_[i] = {keep_or_charge(frame.blank_probability() * total, h.node), keep_or_charge(emitted, h.node), h.node,
                 0.0F};
@@ -260,6 +306,10 @@ class BasicCtcSearch {
     candidates_.resize(std::min(first, candidates_.size()));
   }
 
+  void number_live() {
+    for (std::size_t i = 0; i < live_.size(); ++i) trie_.slot(live_[i].node) = static_cast<std::uint32_t>(i);
+  }
+
   void settle() {
     for (Candidate& c : candidates_)
       if (is_new(c)) c.what = trie_.add(live_[c.source].node, c.what, live_[c.source].dropped) | known;
@@ -268,6 +318,7 @@ class BasicCtcSearch {
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
       const Candidate& c = candidates_[i];
       live_[i] = c.what == stays ? next_[c.source] : Hypothesis{0.0F, c.mass, c.what & ~known, 0.0F};
+      if (c.what != stays) trie_.stamp(live_[i].node).set(frames_);
       trie_.slot(live_[i].node) = static_cast<std::uint32_t>(i);
       most = std::max(most, static_cast<double>(live_[i].blank_mass) + static_cast<double>(live_[i].label_mass));
     }

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <vector>
@@ -28,14 +29,15 @@ struct EmissionMatrix {
 /// Largest deviation of a row's sum from 1 that check_normalised() accepts.
 inline constexpr double row_sum_tolerance = 1e-3;
 
+/// @param first_frame  number of the first frame in messages
 /// @throws ShapeError  no frames, no tokens, 2^31 or more of either, a size other than frames * tokens
 /// @throws ValueError  blank >= tokens, a NaN, a +infinity; the message names frame and token
-void check_emissions(const Emissions& emissions);
+void check_emissions(const Emissions& emissions, std::uint64_t first_frame = 0);
 
 /// Sum semantics conserves mass, so its certificates need rows that are distributions.
 /// @throws what check_emissions() throws, and ValueError naming the first row whose sum of exp() is not within
 ///         row_sum_tolerance of 1 (a row of only -infinity sums to 0)
-void check_normalised(const Emissions& emissions);
+void check_normalised(const Emissions& emissions, std::uint64_t first_frame = 0);
 
 /// Each row minus the logarithm of its sum of exp(), computed in double. For logits, and for log-probabilities that were
 /// rounded when they were written. @throws ShapeError, ValueError as check_emissions(); ValueError for a row without mass

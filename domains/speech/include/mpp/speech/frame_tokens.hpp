@@ -18,6 +18,10 @@ class FrameTokens {
   /// @param threshold  labels with a smaller probability are not listed
   void prepare(std::span<const float> row, std::size_t blank, double threshold);
 
+  /// Divides by sum(), so that the mass of all paths is 1 within frames * normalise_rounding(tokens).
+  void normalise();
+  static double normalise_rounding(std::size_t tokens) { return static_cast<double>(tokens + 4) * 0x1p-50; }
+
   double probability(std::size_t token) const { return probability_[token]; }
   double blank_probability() const { return probability_[blank_]; }
   std::span<const std::uint32_t> labels() const { return {labels_.data(), labels_.size()}; }  ///< without the blank

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -65,6 +66,14 @@ inline double log_up(double x, std::int64_t exponent) noexcept {
 inline double log_down(double x, std::int64_t exponent) noexcept {
   const double value = std::log(x) + static_cast<double>(exponent) * 0.693147180559945309417;
   return std::isfinite(value) ? value - (std::abs(value) + std::abs(std::log(x)) + 1.0) * 0x1p-50 : value;
+}
+
+/// ln(e^a + e^b), rounded up.
+inline double log_add_up(double a, double b) noexcept {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const double most = std::max(a, b), least = std::min(a, b);
+  if (most == infinity || least == -infinity) return most;
+  return most + std::log1p(std::exp(least - most)) + (std::abs(most) + 1.0) * 0x1p-50;
 }
 
 }  // namespace mpp::speech
