@@ -2,6 +2,7 @@
 // The certificates against full enumeration of small random inputs, and a wrong bound that the same comparison catches.
 #include "bench_json.hpp"
 #include "domains/speech/certificate_fuzz.hpp"
+#include "domains/speech/stream_fuzz.hpp"
 
 namespace mpp::bench {
 
@@ -24,6 +25,14 @@ inline void fuzz_sum(Soundness& total, std::size_t cases) {
   // The tempting bound: the sum over frames of the largest log-probability.
   const test::FuzzTally broken = test::fuzz_certificates<speech::Accounting>(5000, 2, {.max_products = true});
   total.broken_caught = total.broken_caught && broken.chain_violations > 0;
+}
+
+inline void fuzz_streams(Soundness& total, std::size_t cases) {
+  const test::StreamTally found = test::fuzz_streams(cases, 2);
+  total.cases += found.cases;
+  total.violations +=
+      found.gap_violations + found.score_violations + found.segment_violations + found.chunk_differences;
+  total.certified += found.certified;
 }
 
 inline void report_soundness(Report& report, const Soundness& found) {
