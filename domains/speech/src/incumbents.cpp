@@ -12,20 +12,17 @@ void Incumbents::reserve(std::size_t count, std::size_t frames) {
 }
 
 void Incumbents::offer(std::span<const std::uint32_t> labels, LogInterval p) {
-  for (std::size_t i = 0; i < size(); ++i)
-    if (std::ranges::equal(this->labels(i), labels)) return;
-  std::size_t place = size();
-  if (place == count_) {  // full: the places in use are all but one
-    if (!(p.lower > entries_.back().log_probability.lower)) return;
-    std::size_t sum = count_ * (count_ + 1) / 2;
-    for (const Entry& entry : entries_) sum -= entry.place;
-    place = sum;
-  }
-  std::ranges::copy(labels, labels_.begin() + static_cast<std::ptrdiff_t>(place * frames_));
-  const auto after =
-      std::ranges::find_if(entries_, [&](const Entry& entry) { return p.lower > entry.log_probability.lower; });
-  entries_.insert(after, {p, place, labels.size()});
-  if (entries_.size() > count_) entries_.pop_back();
+  const auto same = [](auto a, auto b) { return std::ranges::equal(a, b); };
+  const auto better = [](auto, const LogInterval& a, auto, const LogInterval& b) { return a.lower > b.lower; };
+  offer(labels, p, same, better);
+}
+
+// The places in use are 0, 1, ... until all but one are.
+std::size_t Incumbents::free_place() const {
+  if (size() < count_) return size();
+  std::size_t sum = count_ * (count_ + 1) / 2;
+  for (const Entry& entry : entries_) sum -= entry.place;
+  return sum;
 }
 
 }  // namespace mpp::speech

@@ -94,10 +94,15 @@ std::optional<Lexicon::Node> Lexicon::child(Node node, Token token) const noexce
   return at != end && *at == token ? std::optional(static_cast<Node>(at - token_.begin())) : std::nullopt;
 }
 
-std::span<const Lexicon::Word> Lexicon::words_at(Node node) const noexcept {
-  if (!ends_.contains(node)) return {};
-  const std::uint32_t end = ends_.rank(node);
-  return std::span(word_).subspan(first_word_[end], first_word_[end + 1] - first_word_[end]);
+Lexicon::Node Lexicon::parent(Node node) const noexcept {
+  const auto after =
+      std::upper_bound(first_child_.begin(), first_child_.end() - 1, node);  // the last that begins at or before
+  return static_cast<Node>(after - first_child_.begin() - 1);
+}
+
+Lexicon::Node Lexicon::ending_node(std::uint32_t ending) const noexcept {
+  const auto after = std::upper_bound(first_word_.begin(), first_word_.end(), ending);
+  return ends_.select(static_cast<std::uint32_t>(after - first_word_.begin() - 1));
 }
 
 Footprint Lexicon::resident() const noexcept {

@@ -1,4 +1,5 @@
 #pragma once
+#include <mpp/kernels/backward_bound.hpp>
 #include <mpp/kernels/interval.hpp>
 #include <mpp/kernels/quantize_nested.hpp>
 #include <mpp/kernels/rescore.hpp>
@@ -31,6 +32,9 @@ void tighten_intervals(const Context& context, std::span<const std::int32_t> dot
                        std::span<ScoreInterval> intervals);
 void rescore(const Context& context, std::span<const float> rows, std::span<const float> query, Metric metric,
              std::span<double> scores);
+void backward_bound(const Context& context, const BackwardGraph& graph, std::span<const std::int32_t> loss,
+                    std::span<const std::uint32_t> frame_begin, const BackwardOptions& options,
+                    std::span<std::int32_t> scratch, std::span<std::int16_t> code, std::span<std::int64_t> offset);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
 [[nodiscard]] bool available() noexcept;
 [[nodiscard]] std::string device_description();

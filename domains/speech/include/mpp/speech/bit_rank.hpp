@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +30,15 @@ class BitRank {
   std::uint32_t rank(std::uint32_t i) const noexcept {
     const std::uint64_t before = (std::uint64_t{1} << (i % 64)) - 1;
     return below_[i / 64] + static_cast<std::uint32_t>(std::popcount(bits_[i / 64] & before));
+  }
+
+  /// The member with that rank, which there is. O(log size).
+  std::uint32_t select(std::uint32_t rank) const noexcept {
+    const auto after = std::upper_bound(below_.begin(), below_.end(), rank);
+    const auto block = static_cast<std::size_t>(after - below_.begin() - 1);
+    std::uint64_t bits = bits_[block];
+    for (std::uint32_t skip = rank - below_[block]; skip > 0; --skip) bits &= bits - 1;
+    return static_cast<std::uint32_t>(block * 64 + static_cast<std::size_t>(std::countr_zero(bits)));
   }
 
   Bytes resident() const noexcept {

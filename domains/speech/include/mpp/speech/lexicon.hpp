@@ -50,8 +50,27 @@ class Lexicon {
   Token token(Node node) const noexcept { return token_[node]; }
   std::optional<Node> child(Node node, Token token) const noexcept;
 
+  Node parent(Node node) const noexcept;  ///< O(log nodes); of a node other than the root
+
+  /// A word at a node where a spelling of it ends. Endings are numbered by node and at a node by word, so shorter
+  /// spellings come first: one number says word and spelling.
+  struct Endings {
+    std::uint32_t first, count;
+  };
+  Endings endings(Node node) const noexcept {
+    if (!ends_.contains(node)) return {0, 0};
+    const std::uint32_t end = ends_.rank(node);
+    return {first_word_[end], first_word_[end + 1] - first_word_[end]};
+  }
+  std::size_t endings() const noexcept { return word_.size(); }
+  Word ending_word(std::uint32_t ending) const noexcept { return word_[ending]; }
+  Node ending_node(std::uint32_t ending) const noexcept;  ///< O(log nodes)
+
   /// The words whose spelling ends at a node, ascending.
-  std::span<const Word> words_at(Node node) const noexcept;
+  std::span<const Word> words_at(Node node) const noexcept {
+    const auto [first, count] = endings(node);
+    return std::span(word_).subspan(first, count);
+  }
 
   std::string_view text(Word word) const noexcept { return text_[word]; }
   std::optional<Word> find(std::string_view word) const noexcept { return text_.find(word); }

@@ -1,0 +1,383 @@
+#pragma once
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory_resource>
+#include <span>
+
+#include <mpp/core/error.hpp>
+#include <mpp/core/memory/bytes.hpp>
+#include <mpp/core/memory/uninitialized.hpp>
+#include <mpp/speech/ctc_exact.hpp>
+#include <mpp/speech/directed.hpp>
+#include <mpp/speech/emissions.hpp>
+#include <mpp/speech/merge_table.hpp>
+#include <mpp/speech/word_graph.hpp>
+#include <mpp/speech/word_history.hpp>
+
+namespace mpp::speech {
+
+/// One live hypothesis of a search in max semantics: 20 bytes. Equal (position, blank, state) go on in the same way.
+class PathHypothesis {
+ public:
+  using State = WordGraph::State;
+  PathHypothesis() = default;
+  PathHypothesis(double score, WordGraph::Position position, bool blank, State state, std::uint32_t history)
+      : score_(std::bit_cast<Halves>(score)), position_(position), state_(state),
+        history_(history << 1 | static_cast<std::uint32_t>(blank)) {}
+
+  double score() const { return std::bit_cast<double>(score_); }  ///< nats, rounded up
+  WordGraph::Position position() const { return position_; }
+  bool blank() const { return (history_ & 1) != 0; }  ///< the last frame emitted a blank, or there was none
+  State state() const { return state_; }
+  std::uint32_t history() const { return history_ >> 1; }
+  void set_history(std::uint32_t number) { history_ = number << 1 | (history_ & 1); }
+
+ private:
+  using Halves = std::array<std::uint32_t, 2>;  // a double would be aligned to 8 bytes, and four of 24 left unused
+  Halves score_;
+  WordGraph::Position position_;
+  State state_;
+  std::uint32_t history_;
+};
+static_assert(sizeof(PathHypothesis) == 20);
+
+struct ViterbiLimits {
+  std::size_t live_cap = 16;          ///< hypotheses kept after each frame, in [1, most_paths]
+  std::size_t history_capacity = 64;  ///< words known at a time, more than frames
+  double beam_threshold = std::numeric_limits<double>::infinity();  ///< nats that one may be below the frame's best
+  bool exact = false;  ///< throw SearchTooLong where otherwise something would be dropped
+};
+inline constexpr std::size_t most_paths = std::size_t{1} << 26;
+
+/// The decisions on which the certificate rests; tests replace them by broken ones.
+struct ViterbiAccounting {
+  static double sum(double a, double b) { return sum_up(a, b); }  ///< not below a + b
+  static std::uint32_t merged(WordGraph::State state) { return static_cast<std::uint32_t>(state); }
+  static bool counts() { return true; }  ///< what is dropped
+  static bool smaller(const WordHistory& words, std::uint32_t a, std::uint32_t a_label, std::uint32_t b,
+                      std::uint32_t b_label) {  ///< which of two histories with equal scores comes first
+    return words.smaller(a, a_label, b, b_label);
+  }
+};
+
+/// Beam search in max semantics (docs/speech_viterbi.md).
+///
+/// Every frame extends each live hypothesis, merges equal ones, keeping the larger score, and keeps the live_cap best by
+/// f = score + look-ahead. What cannot reach the incumbent is dropped for nothing; of everything else that is dropped the
+/// largest f is remembered: no labelling scores more than max(dropped(), incumbent, what the search ends with).
+/// Ties: equal f by position, blank, state, smaller first; equal scores of one key by WordHistory::smaller().
+///
+/// LookAhead has remaining(t, position, blank): not below what frames t, t + 1, ... can still add, the words included that
+/// are not completed and the end of the sentence, for every context; -infinity where nothing can follow.
+///
+/// All memory is taken by the constructor; bytes() says how much.
+template <class LookAhead, class Policy = ViterbiAccounting>
+class BasicViterbiSearch {
+ public:
+  using State = WordGraph::State;
+  using Position = WordGraph::Position;
+
+  BasicViterbiSearch(std::pmr::memory_resource* memory, const Emissions& emissions, const WordGraph& graph,
+                     const LookAhead& look_ahead, const ViterbiLimits& limits)
+      : emissions_(emissions), graph_(&graph), lexicon_(&graph.lexicon()), look_ahead_(&look_ahead),
+        limits_(checked(limits)), nodes_(static_cast<Position>(lexicon_->nodes())),
+        history_(memory, limits.history_capacity), live_(memory), checkpoint_(memory), candidates_(memory),
+        table_(memory, 2 * limits.live_cap), emission_(memory), through_root_(memory) {
+    live_.reserve(limits.live_cap);
+    checkpoint_.reserve(limits.exact ? 0 : limits.live_cap);
+    candidates_.reserve(2 * limits.live_cap);
+    emission_.resize(emissions.tokens);
+    through_root_.resize(emissions.tokens);
+    live_.push_back(start());
+  }
+
+  static Bytes bytes(std::size_t tokens, const ViterbiLimits& limits) {
+    return WordHistory::bytes(limits.history_capacity) + MergeTable::bytes(2 * limits.live_cap) +
+           bytes_of<PathHypothesis>((limits.exact ? 1 : 2) * limits.live_cap) +
+           bytes_of<Candidate>(2 * limits.live_cap) + bytes_of<double>(2 * tokens);
+  }
+
+  /// Goes on from where another search has first dropped something, instead of at the first frame: nothing before that
+  /// can matter. What it had has to fit: not smaller limits than its.
+  void resume(const BasicViterbiSearch& other) {
+    if (other.checkpoint_.empty()) return;
+    frame_ = other.checkpoint_frame_;
+    live_.assign(other.checkpoint_.begin(), other.checkpoint_.end());
+    history_.take(other.history_);
+  }
+
+  static Bytes released_bytes(const ViterbiLimits& limits) {
+    return WordHistory::bytes(limits.history_capacity) + bytes_of<PathHypothesis>(limits.exact ? 0 : limits.live_cap);
+  }
+
+  /// Over the frames that are left. @param incumbent  lower bound of the score of some labelling, or -infinity
+  /// @throws SearchTooLong if limits.exact and something would have to be dropped
+  void run(double incumbent) {
+    hopeless_ = std::max(below(incumbent), std::numeric_limits<double>::lowest());  // -infinity is always below it
+    for (; frame_ < emissions_.frames; ++frame_) step();
+    finish();
+  }
+
+  /// Gives back everything but what resume() needs; nothing else may follow.
+  void release() {
+    for (const PathHypothesis& h : checkpoint_) history_.keep(h.history());
+    history_.collect();
+    for (PathHypothesis& h : checkpoint_) h.set_history(history_.moved(h.history()));
+    history_.end_collect();
+    live_ = Buffer<PathHypothesis>(live_.get_allocator());
+    candidates_ = Buffer<Candidate>(candidates_.get_allocator());
+    emission_ = Buffer<double>(emission_.get_allocator());
+    through_root_ = Buffer<double>(through_root_.get_allocator());
+    table_.release();
+  }
+
+  /// No labelling scores more than this, the incumbent, and what was found.
+  double dropped() const { return above(dropped_); }
+  /// Labellings found, best first: scores rounded up, and the last of their words. One may be there more than once.
+  std::size_t found() const { return candidates_.size(); }
+  double found_score(std::size_t rank) const { return candidates_[rank].f; }
+  std::uint32_t found_history(std::size_t rank) const { return candidates_[rank].history >> 1; }
+  const WordHistory& history() const { return history_; }
+
+  std::size_t frame() const { return frame_; }  ///< that run() goes on with, or all
+  std::size_t live_max() const { return live_max_; }
+  double live_mean() const {
+    return frames_run_ == 0 ? 1.0 : static_cast<double>(live_sum_) / static_cast<double>(frames_run_);
+  }
+
+ private:
+  static constexpr double nothing = -std::numeric_limits<double>::infinity();
+  static constexpr std::uint32_t no_word = WordHistory::no_label;
+
+  struct Candidate {
+    double f, score;
+    Position position;
+    State state;
+    std::uint32_t history;  // of its source, times 2, and the blank bit
+    std::uint32_t word;     // that it completes: an ending, or endings + node of an unknown one, or no_word
+
+    std::uint64_t key() const {
+      return std::uint64_t{position} << 33 | std::uint64_t{history & 1} << 32 | std::uint64_t{Policy::merged(state)};
+    }
+  };
+  static_assert(sizeof(Candidate) == 32);
+
+  static std::uint32_t packed(std::uint32_t history, bool blank) {
+    return history << 1 | static_cast<std::uint32_t>(blank);
+  }
+  static const ViterbiLimits& checked(const ViterbiLimits& limits) {
+    expects<ValueError>(limits.live_cap >= 1 && limits.live_cap <= most_paths, "ViterbiSearch: live_cap is ",
+                        limits.live_cap, ", expected in [1, ", most_paths, "]");
+    expects<ShapeError>(limits.history_capacity < std::size_t{1} << 31, "ViterbiSearch: history_capacity is ",
+                        limits.history_capacity, ", expected below 2^31");
+    return limits;
+  }
+  PathHypothesis start() const { return {0.0, 0, true, graph_->begin(), WordHistory::beginning}; }
+  static bool before(const Candidate& a, const Candidate& b) { return a.f != b.f ? a.f > b.f : a.key() < b.key(); }
+
+  void step() {
+    const std::span row = emissions_.row(frame_);
+    for (Token k = 0; k < emissions_.tokens; ++k) {
+      emission_[k] = graph_->emission(row, k);
+      through_root_[k] = emission_[k] == nothing ? nothing : sum_up(emission_[k], remaining(nodes_ + k, false));
+    }
+    candidates_.clear();
+    cutoff_ = hopeless_;
+    table_.clear(4 * live_.size());
+    for (const PathHypothesis& h : live_) expand(h);
+    select();
+    settle();
+    ++frames_run_;
+    live_sum_ += live_.size();
+    live_max_ = std::max(live_max_, live_.size());
+  }
+
+  double remaining(Position position, bool blank) const {
+    return static_cast<double>(look_ahead_->remaining(frame_ + 1, position, blank));
+  }
+
+  void expand(const PathHypothesis& h) {
+    const Position position = h.position();
+    const bool at_root = position == 0 || position >= nodes_;
+    const Token last = position >= nodes_ ? position - nodes_ : lexicon_->token(position);
+    const Token barred = h.blank() ? no_word : last;  // it would be a repetition
+    emit(h, static_cast<Token>(emissions_.blank), at_root ? 0 : position, true);
+    if (!h.blank()) emit(h, last, position, false);
+    const auto [first, count] = lexicon_->children(at_root ? Lexicon::root : position);
+    for (Lexicon::Node child = first; child < first + count; ++child)
+      if (const Token token = lexicon_->token(child); token != barred && emission_[token] != nothing)
+        enter(h, child, token);
+    const auto silence = graph_->weights().silence;
+    if (at_root && silence && *silence != barred) emit(h, *silence, nodes_ + *silence, false);
+  }
+
+  void emit(const PathHypothesis& h, Token token, Position position, bool blank) {
+    if (emission_[token] != nothing)
+      offer(Policy::sum(h.score(), emission_[token]), position, blank, h.state(), h, no_word);
+  }
+
+  void enter(const PathHypothesis& h, Lexicon::Node node, Token token) {
+    const double score = Policy::sum(h.score(), emission_[token]);
+    if (lexicon_->children(node).count > 0) offer(score, node, false, h.state(), h, no_word);
+    const double smear = static_cast<double>(graph_->smear()[node]);
+    if (h.score() + sum_up(smear, through_root_[token]) < hopeless_) return;  // whatever the context
+    const auto [first, count] = lexicon_->endings(node);
+    for (std::uint32_t ending = first; ending < first + count; ++ending)
+      complete(score, token, graph_->word(h.state(), lexicon_->ending_word(ending)), h, ending);
+    if (count == 0 && graph_->allows_unknown())
+      complete(score, token, graph_->unknown(h.state()), h, static_cast<std::uint32_t>(lexicon_->endings()) + node);
+  }
+
+  void complete(double score, Token token, const WordGraph::Step& step, const PathHypothesis& h, std::uint32_t word) {
+    if (step.score != nothing) offer(Policy::sum(score, step.score), nodes_ + token, false, step.next, h, word);
+  }
+
+  void offer(double score, Position position, bool blank, State state, const PathHypothesis& h, std::uint32_t word) {
+    const Candidate candidate{score + remaining(position, blank), score, position, state,
+                              packed(h.history(), blank),         word};
+    if (candidate.f < cutoff_) {
+      if (candidate.f >= hopeless_) drop(candidate.f);
+      return;
+    }
+    const std::uint64_t key = candidate.key();
+    std::uint32_t& slot = table_.find(key, [&](std::uint32_t i) { return candidates_[i].key() == key; });
+    if (slot != MergeTable::none) return merge(candidates_[slot], candidate);
+    if (candidates_.size() == 2 * limits_.live_cap) {
+      shrink();
+      return offer(score, position, blank, state, h, word);
+    }
+    slot = static_cast<std::uint32_t>(candidates_.size());
+    candidates_.push_back(candidate);
+    if (table_.full(candidates_.size())) index();
+  }
+
+  void merge(Candidate& old, const Candidate& candidate) const {
+    if (candidate.score < old.score) return;
+    if (candidate.score > old.score ||
+        Policy::smaller(history_, candidate.history >> 1, candidate.word, old.history >> 1, old.word))
+      old = candidate;
+  }
+
+  void index() {
+    table_.clear(2 * candidates_.size());
+    for (std::uint32_t i = 0; i < candidates_.size(); ++i)
+      table_.find(candidates_[i].key(), [](std::uint32_t) { return false; }) = i;
+  }
+
+  void drop(double f) {
+    if (limits_.exact)
+      throw SearchTooLong(text("ViterbiSearch: frame ", frame_, " needs more than ", limits_.live_cap,
+                               " live hypotheses or ", limits_.history_capacity, " words"));
+    if (checkpoint_.empty()) {
+      checkpoint_.assign(live_.begin(), live_.end());
+      checkpoint_frame_ = frame_;
+    }
+    if (Policy::counts()) dropped_ = std::max(dropped_, f);
+  }
+
+  void drop_from(std::size_t first) {
+    for (std::size_t i = first; i < candidates_.size(); ++i) drop(candidates_[i].f);
+    candidates_.resize(first);
+  }
+
+  void shrink() {
+    const auto last = candidates_.begin() + static_cast<std::ptrdiff_t>(limits_.live_cap) - 1;
+    std::nth_element(candidates_.begin(), last, candidates_.end(), before);
+    cutoff_ = std::max(cutoff_, last->f);
+    drop_from(limits_.live_cap);
+    index();
+  }
+
+  void select() {
+    if (limits_.beam_threshold < std::numeric_limits<double>::infinity() && !candidates_.empty()) {
+      double best = nothing;
+      for (const Candidate& c : candidates_) best = std::max(best, c.f);
+      const double least = best - limits_.beam_threshold;
+      const auto good =
+          std::partition(candidates_.begin(), candidates_.end(), [least](const Candidate& c) { return c.f >= least; });
+      drop_from(static_cast<std::size_t>(good - candidates_.begin()));
+    }
+    if (candidates_.size() > limits_.live_cap) shrink();
+    make_room();
+  }
+
+  // First forgets words that nobody needs, then the checkpoint, then the worse half of the candidates. A single one and
+  // its words fit: a word takes a frame.
+  void make_room() {
+    const auto completes = [](const Candidate& c) { return c.word != no_word; };
+    for (int round = 0;; ++round) {
+      const auto added = static_cast<std::size_t>(std::count_if(candidates_.begin(), candidates_.end(), completes));
+      if (added <= history_.room()) return;
+      if (round == 1) {
+        drop(nothing);  // nothing yet, but the search is not exact any more
+        checkpoint_.assign(1, start());
+        checkpoint_frame_ = 0;
+        live_.clear();
+      }
+      if (round > 1) {
+        std::sort(candidates_.begin(), candidates_.end(), before);
+        drop_from(std::max<std::size_t>(1, candidates_.size() / 2));
+      }
+      collect();
+    }
+  }
+
+  void collect() {
+    for (const PathHypothesis& h : checkpoint_) history_.keep(h.history());
+    for (const PathHypothesis& h : live_) history_.keep(h.history());
+    for (const Candidate& c : candidates_) history_.keep(c.history >> 1);
+    history_.collect();
+    for (PathHypothesis& h : checkpoint_) h.set_history(history_.moved(h.history()));
+    for (PathHypothesis& h : live_) h.set_history(history_.moved(h.history()));
+    for (Candidate& c : candidates_) c.history = packed(history_.moved(c.history >> 1), (c.history & 1) != 0);
+    history_.end_collect();
+  }
+
+  void settle() {
+    live_.clear();
+    for (const Candidate& c : candidates_) {
+      const std::uint32_t before = c.history >> 1, after = c.word == no_word ? before : history_.add(before, c.word);
+      live_.push_back({c.score, c.position, (c.history & 1) != 0, c.state, after});
+    }
+  }
+
+  // The candidates become what was found.
+  void finish() {
+    candidates_.clear();
+    for (const PathHypothesis& h : live_) {
+      if (h.position() != 0 && h.position() < nodes_) continue;
+      const double end = graph_->end(h.state());
+      if (end == nothing) continue;
+      const double score = Policy::sum(h.score(), end);
+      candidates_.push_back({score, score, h.position(), h.state(), packed(h.history(), h.blank()), no_word});
+    }
+    std::sort(candidates_.begin(), candidates_.end(), [this](const Candidate& a, const Candidate& b) {
+      if (a.f != b.f) return a.f > b.f;
+      return Policy::smaller(history_, a.history >> 1, no_word, b.history >> 1, no_word);
+    });
+  }
+
+  Emissions emissions_;
+  const WordGraph* graph_;
+  const Lexicon* lexicon_;
+  const LookAhead* look_ahead_;
+  ViterbiLimits limits_;
+  Position nodes_;
+  WordHistory history_;
+  Buffer<PathHypothesis> live_, checkpoint_;
+  Buffer<Candidate> candidates_;
+  MergeTable table_;
+  Buffer<double> emission_;      // [tokens] of this frame
+  Buffer<double> through_root_;  // [tokens] the same, and what may follow at the root
+  std::size_t frame_ = 0, checkpoint_frame_ = 0;
+  double hopeless_ = nothing;  // what is below it cannot beat the incumbent
+  double cutoff_ = nothing;    // what is below it is not among the live_cap best of the frame
+  double dropped_ = nothing;
+  std::size_t frames_run_ = 0, live_sum_ = 0, live_max_ = 0;
+};
+
+}  // namespace mpp::speech

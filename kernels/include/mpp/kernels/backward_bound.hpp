@@ -1,0 +1,92 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <mpp/kernels/context.hpp>
+
+namespace mpp::kernels {
+
+/// A path in state `from` emits the token of the arc's group, gets `weight`, and is in `to`: a state, or the root after
+/// that token, which is number states + i for root_token[i].
+struct BackwardArc {
+  std::uint32_t from, to;
+  std::int32_t weight;  ///< in [-backward_step, 0]
+};
+
+/// The same for the token that led into `from`: only possible after a blank.
+struct BackwardRepeat {
+  std::uint32_t from, to;
+  std::int32_t weight;   ///< in [-backward_step, 0]
+  std::uint32_t column;  ///< of `from`
+};
+
+/// A path at the root begins a word.
+struct BackwardRootArc {
+  std::uint32_t token, to;
+  std::int32_t weight;  ///< in [-backward_step, backward_gain]
+};
+
+inline constexpr std::int32_t backward_step = 1 << 28;  ///< largest cost of one emission or arc
+inline constexpr std::int32_t backward_gain = 1 << 24;  ///< largest gain of one arc of the root
+inline constexpr std::size_t backward_padding = 8;      ///< states of a column are a multiple of it
+inline constexpr std::int16_t backward_dead = -32768;   ///< code of a state that cannot finish any more
+
+/// What CTC paths of words may do, as states with integer weights. Spans point to memory of the device that runs.
+///
+/// A path of one token per frame is in a state, entered by the token of its column, or at the root. In a state it may
+/// repeat that token, emit a blank, and leave by an arc; at the root it may also emit the silence any number of times.
+/// States of a column are neighbours, padded to backward_padding with states that no arc mentions.
+struct BackwardGraph {
+  std::size_t states = 0;                       ///< padding included
+  std::span<const std::uint32_t> column_begin;  ///< [columns + 1] first state
+  std::span<const std::uint32_t> column_token;  ///< [columns]
+  std::span<const std::uint32_t> root_token;    ///< [roots] distinct: after which tokens a path can be at the root
+  std::span<const std::uint32_t> token_arcs;    ///< [tokens + 1] first arc that emits each token
+  std::span<const BackwardArc> arcs;
+  std::span<const std::uint32_t> token_repeats;  ///< [tokens + 1] first of the repeats
+  std::span<const BackwardRepeat> repeats;
+  std::span<const BackwardRootArc> root_arcs;
+  std::uint32_t blank = 0;
+  std::uint32_t silence = no_root;  ///< number of the silence in root_token, or no_root
+
+  static constexpr std::uint32_t no_root = 0xFFFFFFFF;
+  std::size_t tokens() const noexcept { return token_arcs.size() - 1; }
+  std::size_t columns() const noexcept { return column_token.size(); }
+  /// Codes of a frame: the columns, the root after each of root_token, the root with nothing before.
+  std::size_t width() const noexcept { return columns() + root_token.size() + 1; }
+};
+
+struct BackwardOptions {
+  std::int32_t last = 0;  ///< weight of ending at the root after the last frame, in [-backward_step, backward_gain]
+  std::int32_t follow =
+      0;  ///< in [0, backward_step]: arcs of tokens that lose more than this in a frame share one bound
+  std::uint32_t shift = 0;  ///< codes count 2^shift, in [0, 30]
+};
+
+/// int32 values of scratch that each utterance takes.
+[[nodiscard]] std::size_t backward_scratch(const BackwardGraph& graph) noexcept;
+
+/// Upper bounds of what the frames from t on can still add, for utterances of frame_begin[u + 1] - frame_begin[u] frames:
+///
+///     offset[row] + 2^shift code[row][column]  >=  weight of the best completion from any state of the column,
+///
+/// before and after a blank; row = frame_begin[u] + u + t, t in [0, frames]. Backward dynamic programming in integers:
+/// nothing rounds but the codes, which round up, and sums below -2^30 under the best of their frame, which are raised to
+/// it. So the results are the same on all devices, bit for bit. With follow = backward_step it is tight: the maximum over
+/// the column. Tokens that lose more than `follow` in a frame count as if they led anywhere that they lead: admissible,
+/// and arcs worth nothing cost nothing.
+///
+/// @param loss         [frames of all utterances, tokens] emissions minus the largest of the frame, in [-backward_step, 0]
+/// @param frame_begin  [utterances + 1] ascending from 0 to all frames
+/// @param scratch      [utterances * backward_scratch(graph)]
+/// @param code         [frames + utterances, graph.width()]; at most 0, at least -32767; backward_dead for the states
+///                     when no frame is left
+/// @param offset       [frames + utterances]
+/// One thread block per utterance on CUDA: give it many.
+/// @throws ShapeError, ValueError naming what does not fit
+void backward_bound(const Context& context, const BackwardGraph& graph, std::span<const std::int32_t> loss,
+                    std::span<const std::uint32_t> frame_begin, const BackwardOptions& options,
+                    std::span<std::int32_t> scratch, std::span<std::int16_t> code, std::span<std::int64_t> offset);
+
+}  // namespace mpp::kernels

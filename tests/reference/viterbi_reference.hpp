@@ -1,0 +1,193 @@
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <memory_resource>
+#include <utility>
+#include <vector>
+
+#include <mpp/core/memory/bytes.hpp>
+#include <mpp/speech/directed.hpp>
+#include <mpp/speech/emissions.hpp>
+#include <mpp/speech/word_graph.hpp>
+
+namespace mpp::reference {
+
+/// A labelling as the search numbers words: an ending of the lexicon, or endings() + node for an unknown one.
+using WordLabels = std::vector<std::uint32_t>;
+
+inline std::vector<speech::Token> spelling_of(const speech::Lexicon& lexicon, std::uint32_t label) {
+  speech::Lexicon::Node node = 0;
+  std::vector<speech::Token> tokens;
+  const auto found = [&](auto& self, speech::Lexicon::Node at) -> bool {  // down from the root: no parent() needed
+    const auto [first, count] = lexicon.endings(at);
+    if (at != 0 && (label == lexicon.endings() + at || (label >= first && label < first + count))) return true;
+    const auto children = lexicon.children(at);
+    for (node = children.first; node < children.first + children.count; ++node) {
+      const speech::Lexicon::Node child = node;
+      tokens.push_back(lexicon.token(child));
+      if (self(self, child)) return true;
+      tokens.pop_back();
+      node = child;
+    }
+    return false;
+  };
+  found(found, 0);
+  return tokens;
+}
+
+/// Every label that a labelling may use.
+inline WordLabels labels_of(const speech::WordGraph& graph) {
+  const speech::Lexicon& lexicon = graph.lexicon();
+  WordLabels labels;
+  for (std::uint32_t i = 0; i < lexicon.endings(); ++i) labels.push_back(i);
+  if (graph.allows_unknown())
+    for (speech::Lexicon::Node node = 1; node < lexicon.nodes(); ++node)
+      if (lexicon.words_at(node).empty()) labels.push_back(static_cast<std::uint32_t>(lexicon.endings()) + node);
+  return labels;
+}
+
+struct WordLabelling {
+  WordLabels labels;
+  long double score;
+};
+
+/// The best path of every labelling that has one, in long double. A column says, for each number of frames and each last
+/// token (tokens: a blank, or nothing), how good the best path is that has just completed the words so far.
+inline std::vector<WordLabelling> all_word_labellings(const speech::Emissions& e, const speech::WordGraph& graph) {
+  using Column = std::vector<long double>;  // [frames + 1, tokens + 1]
+  const long double impossible = -std::numeric_limits<long double>::infinity();
+  const std::size_t width = e.tokens + 1, frames = e.frames;
+  const auto emission = [&](std::size_t t, std::size_t k) {
+    return static_cast<long double>(graph.emission(e.row(t), static_cast<speech::Token>(k)));
+  };
+  // What stays where it is: blanks, repetitions, and silence where that is allowed.
+  const auto stay = [&](Column& c, bool silence) {
+    for (std::size_t t = 0; t < frames; ++t)
+      for (std::size_t last = 0; last < width; ++last) {
+        const long double from = c[t * width + last];
+        if (from == impossible) continue;
+        for (std::size_t k = 0; k < e.tokens; ++k) {
+          const std::size_t to = k == e.blank ? e.tokens : k;
+          const bool free = silence && graph.is_silence(static_cast<speech::Token>(k));
+          if (k != e.blank && k != last && !free) continue;
+          long double& best = c[(t + 1) * width + to];
+          best = std::max(best, from + emission(t, k));
+        }
+      }
+  };
+  struct Word {
+    std::uint32_t label;
+    std::vector<speech::Token> tokens;
+  };
+  std::vector<Word> words;
+  for (const std::uint32_t label : labels_of(graph)) words.push_back({label, spelling_of(graph.lexicon(), label)});
+
+  std::vector<WordLabelling> all;
+  WordLabels labels;
+  const auto visit = [&](auto& self, const Column& column, speech::WordGraph::State state) -> void {
+    const auto best = *std::max_element(column.end() - static_cast<std::ptrdiff_t>(width), column.end());
+    const double end = graph.end(state);
+    if (best > impossible && end > -std::numeric_limits<double>::infinity())
+      all.push_back({labels, best + static_cast<long double>(end)});
+    for (const Word& word : words) {
+      const bool known = word.label < graph.lexicon().endings();
+      const auto step = known ? graph.word(state, graph.lexicon().ending_word(word.label)) : graph.unknown(state);
+      if (step.score == -std::numeric_limits<double>::infinity()) continue;
+      Column c = column;
+      for (std::size_t i = 0; i < word.tokens.size(); ++i) {
+        Column next(c.size(), impossible);
+        const std::size_t k = word.tokens[i];
+        for (std::size_t t = 0; t < frames; ++t)
+          for (std::size_t last = 0; last < width; ++last)
+            if (last != k)
+              next[(t + 1) * width + k] = std::max(next[(t + 1) * width + k], c[t * width + last] + emission(t, k));
+        stay(next, i + 1 == word.tokens.size());
+        c = std::move(next);
+      }
+      for (long double& x : c) x += static_cast<long double>(step.score);
+      if (std::all_of(c.begin(), c.end(), [&](long double x) { return x == impossible; })) continue;
+      labels.push_back(word.label);
+      self(self, c, step.next);
+      labels.pop_back();
+    }
+  };
+  Column start((frames + 1) * width, impossible);
+  start[e.tokens] = 0.0L;
+  stay(start, true);
+  visit(visit, start, graph.begin());
+  return all;
+}
+
+/// The look-ahead without any compression: a value for every frame and position, sums rounded up.
+class DenseLookAhead {
+ public:
+  static constexpr bool admissible = true;
+
+  DenseLookAhead(std::pmr::memory_resource*, const speech::Emissions& e, const speech::WordGraph& graph)
+      : DenseLookAhead(e, graph, graph.end_upper(), [&](auto& lexicon, speech::Lexicon::Node node) {
+          double best = impossible;
+          for (const auto word : lexicon.words_at(node))
+            best = std::max(best, static_cast<double>(graph.word_upper()[word]));
+          if (lexicon.words_at(node).empty()) best = static_cast<double>(graph.unknown_upper());
+          return best;
+        }) {}
+  static Bytes bytes(const speech::Emissions&, const speech::WordGraph&) { return {}; }
+  static Bytes build_bytes(const speech::Emissions&, const speech::WordGraph&) { return {}; }
+
+  double remaining(std::size_t t, speech::WordGraph::Position position, bool blank) const {
+    return values_[(t * positions_ + position) * 2 + (blank ? 1 : 0)];
+  }
+
+ protected:
+  static constexpr double impossible = -std::numeric_limits<double>::infinity();
+
+  /// @param completed  what may be added by the words that end at a node
+  template <class Completed>
+  DenseLookAhead(const speech::Emissions& e, const speech::WordGraph& graph, double end, const Completed& completed)
+      : positions_(graph.lexicon().nodes() + e.tokens), values_((e.frames + 1) * positions_ * 2, impossible) {
+    const speech::Lexicon& lexicon = graph.lexicon();
+    const auto nodes = static_cast<speech::WordGraph::Position>(lexicon.nodes());
+    const auto is_root = [&](std::size_t p) { return p == 0 || p >= nodes; };
+    for (std::size_t p = 0; p < positions_; ++p)
+      for (const bool blank : {false, true})
+        if (is_root(p)) at(e.frames, p, blank) = end;
+    for (std::size_t t = e.frames; t-- > 0;)
+      for (std::size_t p = 0; p < positions_; ++p)
+        for (const bool blank : {false, true}) {
+          const auto last = p >= nodes ? static_cast<speech::Token>(p - nodes)
+                            : p > 0    ? lexicon.token(static_cast<speech::Lexicon::Node>(p))
+                                       : speech::Token{};
+          const bool barred = !blank && p != 0;
+          double best = impossible;
+          const auto raise = [&](std::size_t k, double rest) {
+            const double emission = graph.emission(e.row(t), static_cast<speech::Token>(k));
+            if (emission > impossible && rest > impossible) best = std::max(best, speech::sum_up(emission, rest));
+          };
+          raise(e.blank, at(t + 1, is_root(p) ? 0 : p, true));
+          if (barred) raise(last, at(t + 1, p, false));
+          const auto silence = graph.weights().silence;
+          if (is_root(p) && silence && !(barred && last == *silence))
+            raise(*silence, at(t + 1, nodes + *silence, false));
+          const auto [first, count] = lexicon.children(is_root(p) ? 0 : static_cast<speech::Lexicon::Node>(p));
+          for (auto child = first; child < first + count; ++child) {
+            const speech::Token k = lexicon.token(child);
+            if (barred && k == last) continue;
+            if (lexicon.children(child).count > 0) raise(k, at(t + 1, child, false));
+            const double word = completed(lexicon, child), rest = at(t + 1, nodes + k, false);
+            if (word > impossible && rest > impossible) raise(k, speech::sum_up(word, rest));
+          }
+          at(t, p, blank) = best;
+        }
+  }
+
+ private:
+  double& at(std::size_t t, std::size_t position, bool blank) {
+    return values_[(t * positions_ + position) * 2 + (blank ? 1 : 0)];
+  }
+
+  std::size_t positions_;
+  std::vector<double> values_;
+};
+
+}  // namespace mpp::reference
