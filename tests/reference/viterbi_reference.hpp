@@ -9,6 +9,7 @@
 #include <mpp/core/memory/bytes.hpp>
 #include <mpp/speech/directed.hpp>
 #include <mpp/speech/emissions.hpp>
+#include <mpp/speech/look_ahead.hpp>
 #include <mpp/speech/word_graph.hpp>
 
 namespace mpp::reference {
@@ -124,19 +125,23 @@ class DenseLookAhead {
  public:
   static constexpr bool admissible = true;
 
-  DenseLookAhead(std::pmr::memory_resource*, const speech::Emissions& e, const speech::WordGraph& graph)
-      : DenseLookAhead(e, graph, graph.end_upper(), [&](auto& lexicon, speech::Lexicon::Node node) {
+  DenseLookAhead(const speech::FoldedGraph& folded, const speech::Emissions& e, std::pmr::memory_resource*,
+                 const speech::LookAheadOptions& = {})
+      : DenseLookAhead(folded.words(), e) {}
+  DenseLookAhead(const speech::WordGraph& graph, const speech::Emissions& e)
+      : DenseLookAhead(graph, e, graph.end_upper(), [&](auto& lexicon, speech::Lexicon::Node node) {
           double best = impossible;
           for (const auto word : lexicon.words_at(node))
             best = std::max(best, static_cast<double>(graph.word_upper()[word]));
           if (lexicon.words_at(node).empty()) best = static_cast<double>(graph.unknown_upper());
           return best;
         }) {}
-  static Bytes bytes(const speech::Emissions&, const speech::WordGraph&) { return {}; }
-  static Bytes build_bytes(const speech::Emissions&, const speech::WordGraph&) { return {}; }
+  static Bytes bytes(const speech::FoldedGraph&, std::size_t) { return {}; }
+  static Bytes building_bytes(const speech::FoldedGraph&, std::size_t) { return {}; }
 
-  double remaining(std::size_t t, speech::WordGraph::Position position, bool blank) const {
-    return values_[(t * positions_ + position) * 2 + (blank ? 1 : 0)];
+  double remaining(std::size_t t, speech::WordGraph::Position position) const {
+    const double* values = values_.data() + (t * positions_ + position) * 2;  // without and with a blank before t
+    return std::max(values[0], values[1]);
   }
 
  protected:
@@ -144,7 +149,7 @@ class DenseLookAhead {
 
   /// @param completed  what may be added by the words that end at a node
   template <class Completed>
-  DenseLookAhead(const speech::Emissions& e, const speech::WordGraph& graph, double end, const Completed& completed)
+  DenseLookAhead(const speech::WordGraph& graph, const speech::Emissions& e, double end, const Completed& completed)
       : positions_(graph.lexicon().nodes() + e.tokens), values_((e.frames + 1) * positions_ * 2, impossible) {
     const speech::Lexicon& lexicon = graph.lexicon();
     const auto nodes = static_cast<speech::WordGraph::Position>(lexicon.nodes());

@@ -29,7 +29,7 @@ void check(const ViterbiOptions& options) {
 
 void check_sizes(const ViterbiRequest& request) {
   const Emissions& e = request.emissions;
-  expects<ValueError>(request.graph != nullptr, "ViterbiRequest: graph is null, expected a WordGraph");
+  expects<ValueError>(request.graph != nullptr, "ViterbiRequest: graph is null, expected a FoldedGraph");
   expects<ValueError>(request.n_best >= 1, "ViterbiRequest: n_best is 0, expected at least 1");
   expects<ShapeError>(e.frames >= 1 && e.tokens >= 1 && e.log_probs.size() / e.tokens == e.frames,
                       "ViterbiRequest: ", e.log_probs.size(), " values for ", e.frames, " frames x ", e.tokens,
@@ -40,12 +40,13 @@ void check(const ViterbiRequest& request) {
   check_sizes(request);
   const Emissions& e = request.emissions;
   check_emissions(e);
-  const Lexicon& lexicon = request.graph->lexicon();
-  const auto silence = request.graph->weights().silence;
+  const WordGraph& graph = request.graph->words();
+  const Lexicon& lexicon = graph.lexicon();
+  const auto silence = graph.weights().silence;
   expects<ValueError>(lexicon.tokens() <= e.tokens, "ViterbiRequest: the lexicon spells with token ",
                       lexicon.tokens() - 1, ", expected below tokens = ", e.tokens);
-  expects<ValueError>(!request.graph->spells(static_cast<Token>(e.blank)),
-                      "ViterbiRequest: the lexicon spells with token ", e.blank, ", which is the blank");
+  expects<ValueError>(!graph.spells(static_cast<Token>(e.blank)), "ViterbiRequest: the lexicon spells with token ",
+                      e.blank, ", which is the blank");
   expects<ValueError>(!silence || (*silence < e.tokens && *silence != e.blank), "ViterbiRequest: silence is token ",
                       silence.value_or(0), ", expected one below tokens = ", e.tokens, " other than the blank ",
                       e.blank);

@@ -82,6 +82,7 @@ class ViterbiCase {
     std::vector<Hotword> hotwords;
     if (random() % 3 == 0) hotwords.push_back({words[random() % words.size()], weight(3.0)});
     graph_.emplace(*lexicon_, model, weights, hotwords);
+    folded_.emplace(*graph_, std::array<std::size_t, 3>{1, 4, 1024}[random() % 3]);
 
     const double sharpness = std::array{0.0, 0.5, 2.0, 6.0}[random() % 4], shift = random() % 3 == 0 ? 3.0 : 0.0;
     const bool some_impossible = random() % 2 == 0;
@@ -96,6 +97,7 @@ class ViterbiCase {
 
   speech::Emissions emissions() const { return matrix_.view(blank_); }
   const speech::WordGraph& graph() const { return *graph_; }
+  const speech::FoldedGraph& folded() const { return *folded_; }
   /// Sum of the sizes of all terms: what a reference in long double may be wrong by is 2^-60 of it.
   long double magnitude() const {
     long double sum = 0.0L;
@@ -108,6 +110,7 @@ class ViterbiCase {
   std::size_t blank_ = 0;
   std::optional<speech::Lexicon> lexicon_;
   std::optional<speech::WordGraph> graph_;
+  std::optional<speech::FoldedGraph> folded_;
   speech::EmissionMatrix matrix_;
 };
 
@@ -151,7 +154,7 @@ ViterbiTally fuzz_viterbi(std::size_t cases, std::uint64_t seed, Scene scene = S
     while (options.live_caps.size() < 3) options.live_caps.push_back(options.live_caps.back() + 1 + random() % 3);
     if (random() % 4 == 0) options.beam_threshold = 1.0 + static_cast<double>(random() % 4);
     const BasicViterbiTier<LookAhead, Policy> tier(options);
-    const ViterbiRequest request{e, &problem.graph(), 1 + random() % 3};
+    const ViterbiRequest request{e, &problem.folded(), 1 + random() % 3};
     typename BasicViterbiTier<LookAhead, Policy>::State state(std::pmr::new_delete_resource());
     double before = -std::numeric_limits<double>::infinity();
     // Levels below the exact one need not keep all of the best labellings, only one.

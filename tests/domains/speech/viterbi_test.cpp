@@ -19,7 +19,7 @@ void print(const char* name, const ViterbiTally& t) {
 }
 
 TEST(Viterbi, GapsHoldAtEveryLevelAndTheLastOneIsTheOptimum) {
-  const ViterbiTally t = fuzz_viterbi<DenseLookAhead, ViterbiAccounting>(20'000, 1);
+  const ViterbiTally t = fuzz_viterbi<LookAhead, ViterbiAccounting>(20'000, 1);
   print("mixed", t);
   EXPECT_EQ(t.violations(), 0U);
   EXPECT_GT(t.certified, t.answers / 4);
@@ -27,16 +27,91 @@ TEST(Viterbi, GapsHoldAtEveryLevelAndTheLastOneIsTheOptimum) {
   EXPECT_GT(t.infeasible, 0U);
 }
 
+TEST(Viterbi, GapsHoldWithALookAheadWithoutCompression) {
+  const ViterbiTally t = fuzz_viterbi<DenseLookAhead, ViterbiAccounting>(10'000, 1);
+  print("dense", t);
+  EXPECT_EQ(t.violations(), 0U);
+}
+
+TEST(Viterbi, GapsHoldWithoutLookAhead) {
+  const ViterbiTally t = fuzz_viterbi<PlainLookAhead, ViterbiAccounting>(10'000, 4);
+  print("plain", t);
+  EXPECT_EQ(t.violations(), 0U);
+}
+
 TEST(Viterbi, GapsHoldWhereDoublesRoundCoarsely) {
-  const ViterbiTally t = fuzz_viterbi<DenseLookAhead, ViterbiAccounting>(20'000, 2, Scene::large_numbers);
+  const ViterbiTally t = fuzz_viterbi<LookAhead, ViterbiAccounting>(20'000, 2, Scene::large_numbers);
   print("large numbers", t);
   EXPECT_EQ(t.violations(), 0U);
 }
 
 TEST(Viterbi, OfEqualLabellingsTheSmallestWins) {
-  const ViterbiTally t = fuzz_viterbi<DenseLookAhead, ViterbiAccounting>(20'000, 3, Scene::ties);
+  const ViterbiTally t = fuzz_viterbi<LookAhead, ViterbiAccounting>(20'000, 3, Scene::ties);
   print("ties", t);
   EXPECT_EQ(t.violations(), 0U);
+}
+
+// Broken twins: the tests above would notice each of them.
+
+struct NearestSums : ViterbiAccounting {
+  static double sum(double a, double b) { return a + b; }
+};
+struct ForgetsStates : ViterbiAccounting {
+  static std::uint32_t merged(WordGraph::State) { return 0; }
+};
+struct ForgetsDrops : ViterbiAccounting {
+  static bool counts() { return false; }
+};
+struct LargestOfEqual : ViterbiAccounting {
+  static bool smaller(const WordHistory& words, std::uint32_t a, std::uint32_t a_label, std::uint32_t b,
+                      std::uint32_t b_label) {
+    return words.smaller(b, b_label, a, a_label);
+  }
+};
+/// Takes what a word is worth after nothing for a bound, as a look-ahead by unigrams does.
+struct UnigramLookAhead : DenseLookAhead {
+  UnigramLookAhead(const FoldedGraph& folded, const Emissions& e, std::pmr::memory_resource*,
+                   const LookAheadOptions& = {})
+      : DenseLookAhead(folded.words(), e, folded.words().end(empty(folded)), [&](auto& lexicon, Lexicon::Node node) {
+          double best = impossible;
+          for (const auto word : lexicon.words_at(node))
+            best = std::max(best, folded.words().word(empty(folded), word).score);
+          return lexicon.words_at(node).empty() ? folded.words().unknown(empty(folded)).score : best;
+        }) {}
+  static WordGraph::State empty(const FoldedGraph&) { return WordGraph::State{}; }
+};
+/// The largest emission of each frame, and nothing for the words that may come: a bound only where words cost something.
+struct LargestEmissions {
+  static constexpr bool admissible = true;
+  LargestEmissions(const FoldedGraph& folded, const Emissions& e, std::pmr::memory_resource*,
+                   const LookAheadOptions& = {})
+      : rest_(e.frames + 1, static_cast<double>(folded.words().end_upper())) {
+    for (std::size_t t = e.frames; t-- > 0;)
+      rest_[t] = rest_[t + 1] + static_cast<double>(*std::ranges::max_element(e.row(t)));
+  }
+  static Bytes bytes(const FoldedGraph&, std::size_t) { return {}; }
+  static Bytes building_bytes(const FoldedGraph&, std::size_t) { return {}; }
+  double remaining(std::size_t t, WordGraph::Position) const { return rest_[t]; }
+  std::vector<double> rest_;
+};
+
+TEST(Viterbi, TheTestsAboveCatchSumsRoundedToNearest) {
+  EXPECT_GT((fuzz_viterbi<LookAhead, NearestSums>(5'000, 2, Scene::large_numbers).gap_violations), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchMergingWithoutTheState) {
+  EXPECT_GT((fuzz_viterbi<LookAhead, ForgetsStates>(5'000, 1).violations()), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchDropsThatAreNotCounted) {
+  EXPECT_GT((fuzz_viterbi<LookAhead, ForgetsDrops>(5'000, 1).gap_violations), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchTheOtherOrderOfTies) {
+  EXPECT_GT((fuzz_viterbi<LookAhead, LargestOfEqual>(5'000, 3, Scene::ties).tie_violations), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchALookAheadByUnigrams) {
+  EXPECT_GT((fuzz_viterbi<UnigramLookAhead, ViterbiAccounting>(5'000, 1).gap_violations), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchALookAheadWithoutWords) {
+  EXPECT_GT((fuzz_viterbi<LargestEmissions, ViterbiAccounting>(5'000, 1).gap_violations), 0U);
 }
 
 }  // namespace

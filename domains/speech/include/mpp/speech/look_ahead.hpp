@@ -31,6 +31,7 @@ struct LookAheadOptions {
 class LookAhead {
  public:
   using Position = FoldedGraph::Position;
+  static constexpr bool admissible = true;
 
   /// @param emissions  not read after the constructor; need not be normalised
   /// @param memory     takes bytes() for as long as this lives, and building_bytes() while it is built

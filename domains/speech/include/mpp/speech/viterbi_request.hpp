@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <mpp/speech/emissions.hpp>
+#include <mpp/speech/look_ahead.hpp>
 #include <mpp/speech/word_alignment.hpp>
 #include <mpp/speech/word_graph.hpp>
 
@@ -13,9 +14,9 @@ namespace mpp::speech {
 
 /// The best labelling of an utterance with words of a lexicon: max over paths and words of WordGraph's score.
 struct ViterbiRequest {
-  Emissions emissions;     ///< need not be normalised; a view that outlives the session
-  const WordGraph* graph;  ///< outlives the session
-  std::size_t n_best = 1;  ///< >= 1; the promise is about the first
+  Emissions emissions;       ///< need not be normalised; a view that outlives the session
+  const FoldedGraph* graph;  ///< outlives the session
+  std::size_t n_best = 1;    ///< >= 1; the promise is about the first
 };
 
 /// Words, and an interval that the score of their path lies in. No words and -infinity when there is no labelling.
@@ -52,6 +53,7 @@ struct ViterbiOptions {
   std::size_t words_per_hypothesis = 4;  ///< of the history, beside frames + 2
   /// Nats below the best of a frame at which a hypothesis is dropped, and counted; not at the exact level.
   double beam_threshold = std::numeric_limits<double>::infinity();
+  LookAheadOptions look_ahead{};
 };
 
 /// @throws ValueError naming the option: caps that are none, 0, not increasing or above 2^26, exact_cap not above them,

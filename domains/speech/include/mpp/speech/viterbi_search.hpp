@@ -71,7 +71,7 @@ struct ViterbiAccounting {
 /// largest f is remembered: no labelling scores more than max(dropped(), incumbent, what the search ends with).
 /// Ties: equal f by position, blank, state, smaller first; equal scores of one key by WordHistory::smaller().
 ///
-/// LookAhead has remaining(t, position, blank): not below what frames t, t + 1, ... can still add, the words included that
+/// LookAhead has remaining(t, position): not below what frames t, t + 1, ... can still add, the words included that
 /// are not completed and the end of the sentence, for every context; -infinity where nothing can follow.
 ///
 /// All memory is taken by the constructor; bytes() says how much.
@@ -183,7 +183,7 @@ class BasicViterbiSearch {
     const std::span row = emissions_.row(frame_);
     for (Token k = 0; k < emissions_.tokens; ++k) {
       emission_[k] = graph_->emission(row, k);
-      through_root_[k] = emission_[k] == nothing ? nothing : sum_up(emission_[k], remaining(nodes_ + k, false));
+      through_root_[k] = emission_[k] == nothing ? nothing : sum_up(emission_[k], remaining(nodes_ + k));
     }
     candidates_.clear();
     cutoff_ = hopeless_;
@@ -196,8 +196,8 @@ class BasicViterbiSearch {
     live_max_ = std::max(live_max_, live_.size());
   }
 
-  double remaining(Position position, bool blank) const {
-    return static_cast<double>(look_ahead_->remaining(frame_ + 1, position, blank));
+  double remaining(Position position) const {
+    return static_cast<double>(look_ahead_->remaining(frame_ + 1, position));
   }
 
   void expand(const PathHypothesis& h) {
@@ -237,8 +237,7 @@ class BasicViterbiSearch {
   }
 
   void offer(double score, Position position, bool blank, State state, const PathHypothesis& h, std::uint32_t word) {
-    const Candidate candidate{score + remaining(position, blank), score, position, state,
-                              packed(h.history(), blank),         word};
+    const Candidate candidate{score + remaining(position), score, position, state, packed(h.history(), blank), word};
     if (candidate.f < cutoff_) {
       if (candidate.f >= hopeless_) drop(candidate.f);
       return;

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include <mpp/core/control/tier.hpp>
+#include <mpp/speech/plain_look_ahead.hpp>
+#include <mpp/speech/score_gap.hpp>
 #include <mpp/speech/viterbi_ladder.hpp>
 #include <mpp/speech/viterbi_request.hpp>
 
@@ -29,8 +31,8 @@ struct BasicViterbiState {
 /// A level goes on from the first frame at which the level below has dropped what might have mattered, and keeps the
 /// best labellings of all levels, so it never gets worse. docs/speech_viterbi.md
 ///
-/// LookAhead is the bound of what is still to come: constructed from (memory, emissions, graph), with static bytes() and
-/// build_bytes() of (emissions, graph), and what BasicViterbiSearch needs.
+/// LookAhead is the bound of what is still to come: class LookAhead or one with the same constructor, sizes and
+/// remaining().
 template <class LookAhead, class Policy = ViterbiAccounting>
 class BasicViterbiTier {
  public:
@@ -59,17 +61,17 @@ class BasicViterbiTier {
     if (!state.look_ahead) {
       check(request);
       state.ladder.reserve(incumbent_count(request), e.frames);
-      state.look_ahead.emplace(state.memory, e, *request.graph);
+      state.look_ahead.emplace(*request.graph, e, state.memory, options_.look_ahead);
     }
-    state.ladder.climb(e, *request.graph, *state.look_ahead, limits(request, level));
+    state.ladder.climb(e, request.graph->words(), *state.look_ahead, limits(request, level));
   }
   Result execute(const Request& request, State& state, Level) const {
     Ladder& ladder = state.ladder;
     Result result;
     for (std::size_t i = 0; i < ladder.incumbents().size(); ++i)
       result.best.push_back(
-          transcribe(*request.graph, ladder.incumbents().labels(i), ladder.incumbents().log_probability(i)));
-    if (!result.best.empty()) time_words(ladder.align(request.emissions, *request.graph), result);
+          transcribe(request.graph->words(), ladder.incumbents().labels(i), ladder.incumbents().log_probability(i)));
+    if (!result.best.empty()) time_words(ladder.align(request.emissions, request.graph->words()), result);
     if (result.best.empty()) result.best.push_back({{}, {}, ladder.first().lower, ladder.first().upper});
     result.gap = ladder.gap();
     result.live_mean = ladder.live_mean();
@@ -98,17 +100,23 @@ class BasicViterbiTier {
   Bytes level_bytes(const Request& request, Level level) const {
     const Bytes search = Search::bytes(request.emissions.tokens, limits(request, level));
     if (level > 0) return search + Search::released_bytes(limits(request, level - 1));
-    return std::max(search, LookAhead::build_bytes(request.emissions, *request.graph));
+    return std::max(search, LookAhead::building_bytes(*request.graph, request.emissions.frames));
   }
 
   Bytes claim(const Request& request, Level level) const {
     const std::size_t frames = request.emissions.frames;
     Bytes most;
     for (Level l = 0; l <= level; ++l) most = std::max(most, level_bytes(request, l));
-    return most + LookAhead::bytes(request.emissions, *request.graph) + Ladder::bytes(incumbent_count(request), frames);
+    return most + LookAhead::bytes(*request.graph, frames) + Ladder::bytes(incumbent_count(request), frames);
   }
 
   ViterbiOptions options_;
 };
+
+using ViterbiTier = BasicViterbiTier<LookAhead>;
+/// The plain beam search that others have, for comparison: no look-ahead, so no pruning and no gap below the exact level.
+using PlainViterbiTier = BasicViterbiTier<PlainLookAhead>;
+
+static_assert(Tier<ViterbiTier> && EstimatorFor<ScoreGap, ViterbiTier>);
 
 }  // namespace mpp::speech
