@@ -4,6 +4,7 @@
 #include <memory_resource>
 
 #include <mpp/core/error.hpp>
+#include <mpp/speech/certificate.hpp>
 #include <mpp/speech/ctc_search.hpp>
 #include <mpp/speech/frame_tokens.hpp>
 #include <mpp/speech/suffix_bound.hpp>
@@ -50,31 +51,15 @@ class Segments {
     std::size_t v = t;
     for (std::size_t i = 0; i < ends.size(); ++i) {
       for (; v < ends[i]; ++v) search_.step(frame(v), Scaled::up(stretch));
-      chains[i] = std::max(chains[i], largest_chain());
+      chains[i] = std::max(chains[i], chain_of_segment());
     }
   }
 
  private:
   // Masses and charges along one chain of prefixes: what one labelling can collect at the end of the segment.
-  double largest_chain() {
-    PrefixTrie<>& trie = search_.trie();
-    const float* charges = trie.sum_chains();
-    double most = 0.0;
-    for (std::uint32_t n = 0; n < trie.size(); ++n)
-      most = std::max(most, static_cast<double>(charges[n]) + static_cast<double>(trie.below(n)));
-    double chain = 0.0;
-    for (const Hypothesis& h : search_.live()) {  // the deepest live prefix of a chain names all of it
-      double masses = 0.0;
-      for (std::uint32_t n = h.node; n != no_index; n = trie.parent(n)) {
-        const std::uint32_t slot = trie.slot(n);
-        if (slot == no_index) continue;
-        const Hypothesis& g = search_.live()[slot];
-        masses += static_cast<double>(g.blank_mass) + static_cast<double>(g.label_mass);
-      }
-      chain = std::max(chain, masses);
-    }
-    const double kept = std::scalbn(chain, static_cast<int>(search_.exponent()));
-    return (kept + most) * std::exp(search_rounding(search_.frames())) * (1.0 + 0x1p-40);
+  double chain_of_segment() {
+    const double kept = std::scalbn(largest_chain(search_, mass_of), static_cast<int>(search_.exponent()));
+    return (kept + largest_charge(search_)) * std::exp(search_rounding(search_.frames())) * (1.0 + 0x1p-40);
   }
 
   const Emissions& emissions_;

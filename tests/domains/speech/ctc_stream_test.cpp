@@ -18,8 +18,11 @@ namespace {
 using namespace mpp::test;
 
 TEST(CtcStream, GapsAreNeverBelowTheTruthAndChunksChangeNothing) {
-  const StreamTally t = fuzz_streams(20000, 1);
+  const StreamTally t = fuzz_streams(15000, 1);
   EXPECT_EQ(t.gap_violations, 0U);
+  EXPECT_EQ(t.mass_violations, 0U);
+  EXPECT_EQ(t.chain_violations, 0U);
+  EXPECT_EQ(t.whole_violations, 0U);
   EXPECT_EQ(t.score_violations, 0U);
   EXPECT_EQ(t.segment_violations, 0U);
   EXPECT_EQ(t.chunk_differences, 0U);
@@ -36,12 +39,12 @@ struct DropsForNothing : StreamAccounting {
 };
 TEST(CtcStream, TheTestAboveCatchesForcedCommitmentsThatAreNotCharged) {
   constexpr bool closings = false;
-  const StreamTally t = fuzz_streams<DropsForNothing>(10000, 2, closings);
+  const StreamTally t = fuzz_streams<DropsForNothing>(5000, 2, closings);
   EXPECT_EQ(t.closed, 0U);
   EXPECT_GT(t.gap_violations, 0U);
 }
 TEST(CtcStream, TheTestAboveCatchesClosingsThatAreNotCharged) {
-  const StreamTally closings = fuzz_streams<DropsForNothing>(10000, 2);
+  const StreamTally closings = fuzz_streams<DropsForNothing>(5000, 2);
   std::cout << closings.gap_violations << " violations, " << closings.segment_violations << " in segments\n";
   EXPECT_GT(closings.gap_violations, 0U);
   EXPECT_GT(closings.segment_violations, 0U);
@@ -52,9 +55,46 @@ struct ForgetsBranches : StreamAccounting {
   static void fold(float&, float) {}
 };
 TEST(CtcStream, TheTestAboveCatchesACommitmentThatForgets) {
-  const StreamTally t = fuzz_streams<ForgetsBranches>(10000, 1);
+  const StreamTally t = fuzz_streams<ForgetsBranches>(5000, 1);
   EXPECT_GT(t.gap_violations, 0U);
   EXPECT_GT(t.segment_violations, 0U);
+}
+
+// Broken twins of the product over segments: no path ends a segment with a label; no segment begins with a repetition of
+// the label before it; one prefix brings all mass of a segment.
+struct NoOtherPaths : StreamAccounting {
+  struct Account : StreamAccount {
+    void close(ClosedSegment s, double first_label) {
+      s.other_chain = -std::numeric_limits<double>::infinity();
+      StreamAccount::close(s, first_label);
+    }
+  };
+};
+struct NoRepetitions : StreamAccounting {
+  struct Account : StreamAccount {
+    static constexpr double never = -std::numeric_limits<double>::infinity();
+    void close(const ClosedSegment& s, double) { StreamAccount::close(s, never); }
+    Certificate others(const Certificate& open, double chain, double) const {
+      return StreamAccount::others(open, chain, never);
+    }
+  };
+};
+struct NoChains : StreamAccounting {
+  struct Account : StreamAccount {
+    void close(ClosedSegment s, double first_label) {
+      s.blank_chain = s.kept.upper;
+      StreamAccount::close(s, first_label);
+    }
+  };
+};
+TEST(CtcStream, TheTestAboveCatchesProductsThatLeavePathsOut) {
+  const std::size_t other = fuzz_streams<NoOtherPaths>(4000, 1).whole_violations;
+  const std::size_t repetition = fuzz_streams<NoRepetitions>(4000, 1).whole_violations;
+  const std::size_t chain = fuzz_streams<NoChains>(4000, 1).whole_violations;
+  std::cout << other << ", " << repetition << " and " << chain << " violations\n";
+  EXPECT_GT(other, 0U);
+  EXPECT_GT(repetition, 0U);
+  EXPECT_GT(chain, 0U);
 }
 
 constexpr float none = -std::numeric_limits<float>::infinity();
@@ -187,8 +227,8 @@ TEST(CtcStream, RefusesAbsurdOptions) {
   EXPECT_THROW(make({.longest_uncommitted = SIZE_MAX})(), ValueError);
   for (const double bad : {-1e-9, 0.26, std::nan("")}) {
     EXPECT_THROW(make({.relative_threshold = bad})(), ValueError);
-    EXPECT_THROW(make({.closing_loss = bad})(), ValueError);
   }
+  for (const double bad : {0.0, 1.01, std::nan("")}) EXPECT_THROW(make({.closing_blank = bad})(), ValueError);
   EXPECT_THROW(make({.commit_interval = 0})(), ValueError);
   EXPECT_THROW(make({.shortest_segment = 0})(), ValueError);
 }

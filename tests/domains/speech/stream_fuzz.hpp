@@ -18,6 +18,9 @@ namespace mpp::test {
 struct StreamTally {
   std::size_t cases = 0, certified = 0, forced = 0, closed = 0;
   std::size_t gap_violations = 0;      ///< the gap of the whole stream below the truth
+  std::size_t mass_violations = 0;     ///< S1 below the truth
+  std::size_t chain_violations = 0;    ///< S3 below the truth
+  std::size_t whole_violations = 0;    ///< the product over the segments below the truth
   std::size_t score_violations = 0;    ///< ln P outside its interval
   std::size_t segment_violations = 0;  ///< the gap of a segment below the truth
   std::size_t chunk_differences = 0;   ///< fed in other chunks, something else came out
@@ -81,7 +84,7 @@ StreamTally fuzz_streams(std::size_t cases, std::uint64_t seed, bool closings = 
     options.relative_threshold = std::array{0.0, 0.01, 0.1, 0.25}[random() % 4];
     options.commit_interval = pick(1, 4);
     options.shortest_segment = closings ? pick(1, 8) : frames + 1;
-    options.closing_loss = std::array{0.0, 0.05, 0.25}[random() % 3];
+    options.closing_blank = std::array{0.01, 0.3, 0.6, 0.9}[random() % 4];
 
     const StreamRun run = run_stream<Policy>(e, options, [&] { return frames; });
     tally.chunk_differences += run == run_stream<Policy>(e, options, [&] { return pick(1, 3); }) ? 0 : 1;
@@ -90,15 +93,23 @@ StreamTally fuzz_streams(std::size_t cases, std::uint64_t seed, bool closings = 
     tally.certified += run.result.gap == 0.0 ? 1 : 0;
     tally.forced += run.result.forced;
     tally.closed += run.output.segments.size() - 1;
-    tally.gap_violations += run.result.gap < true_gap(e, 0, frames, answer) - slack ? 1 : 0;
-
-    long double p = reference::all_labellings(e).at(answer);
+    const reference::Labellings truth = reference::all_labellings(e);
+    long double total = 1.0L;  // what the stream divides by
     for (std::size_t t = 0; t < frames; ++t) {
       long double sum = 0.0L;
       for (const float x : e.row(t)) sum += std::exp(static_cast<long double>(x));
-      p /= sum;
+      total *= sum;
     }
-    const auto log_p = static_cast<double>(std::log(p));
+    const auto log_of = [&](long double q) { return static_cast<double>(std::log(q / total)); };
+    const double log_p = log_of(truth.at(answer)), best = log_of(reference::most_probable(truth)->second);
+    long double second = 0.0L;
+    for (const auto& [labels, q] : truth)
+      if (labels != answer) second = std::max(second, q);
+    const double others = log_of(second);
+    tally.gap_violations += run.result.gap < best - log_p - slack ? 1 : 0;
+    tally.mass_violations += run.result.others.mass < others - slack ? 1 : 0;
+    tally.chain_violations += run.result.others.chains < others - slack ? 1 : 0;
+    tally.whole_violations += run.result.others.whole < best - slack ? 1 : 0;
     tally.score_violations +=
         run.result.log_prob_lower > log_p + slack || run.result.log_prob_upper < log_p - slack ? 1 : 0;
 

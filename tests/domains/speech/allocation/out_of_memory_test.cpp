@@ -6,6 +6,7 @@
 #include <random>
 
 #include <mpp/core/control/controller.hpp>
+#include <mpp/speech/ctc_stream.hpp>
 #include <mpp/speech/score_gap.hpp>
 
 #include "core/allocation/allocation_plan.hpp"
@@ -37,6 +38,64 @@ TEST(OutOfMemoryDecoding, LeaksNothing) {
   EXPECT_GT(survives(serve, nothing_live), 60U);
   EXPECT_TRUE(ledger.root().committed().empty());
   EXPECT_TRUE(ledger.root().used().empty());
+}
+
+constexpr CtcStreamOptions small{.live_cap = 2, .node_capacity = 8, .longest_uncommitted = 3, .shortest_segment = 4};
+
+TEST(OutOfMemoryStream, LeaksNothing) {
+  std::mt19937_64 random(2);
+  const EmissionMatrix m = random_emissions(random, 20, 4, 2.0, 0.0);
+  const auto decode = [&] {
+    CtcStream stream(std::pmr::new_delete_resource(), 4, 0, small);
+    StreamOutput output;
+    stream.feed(m.view(0), output);
+    (void)stream.partial();
+    (void)stream.finish(output);
+  };
+  EXPECT_GE(survives(decode, nothing_live), 12U);
+}
+
+TEST(OutOfMemoryStream, GoesOnWhereItWasAndNeedsNoMoreWhenTheOutputIsUsedAgain) {
+  std::mt19937_64 random(3);
+  const EmissionMatrix m = random_emissions(random, 40, 4, 2.0, 0.0);
+  const auto part = [&](std::size_t first, std::size_t frames) {
+    return Emissions{std::span(m.log_probs).subspan(first * 4, frames * 4), frames, 4, 0};
+  };
+  CtcStream undisturbed(std::pmr::new_delete_resource(), 4, 0, small);
+  StreamOutput expected;
+  undisturbed.feed(m.view(0), expected);
+  const StreamResult expected_result = undisturbed.finish(expected);
+
+  CtcStream stream(std::pmr::new_delete_resource(), 4, 0, small);
+  StreamOutput output;
+  stream.feed(part(0, 10), output);
+  for (std::size_t fail_at = 0; fail_at < 2; ++fail_at) {
+    bool failed = false;
+    {
+      const AllocationPlan plan(fail_at);
+      try {
+        stream.feed(part(10, 20), output);
+      } catch (const std::bad_alloc&) {
+        failed = true;
+      }
+    }
+    EXPECT_TRUE(failed) << fail_at;
+    EXPECT_EQ(stream.frames(), 10U);
+  }
+  stream.feed(part(10, 20), output);
+  std::vector<StreamLabel> labels = output.labels;
+  output.labels.clear();
+  std::size_t allocations = 0;
+  {
+    const AllocationPlan plan;
+    stream.feed(part(30, 10), output);
+    allocations = plan.allocations();
+  }
+  EXPECT_EQ(allocations, 0U);
+  EXPECT_EQ(stream.finish(output), expected_result);
+  labels.insert(labels.end(), output.labels.begin(), output.labels.end());
+  EXPECT_EQ(labels, expected.labels);
+  EXPECT_EQ(output.segments, expected.segments);
 }
 
 // A broken twin: it forgets one block for every failure.

@@ -14,7 +14,32 @@ struct Certificate {
   double chains;  ///< S3: charges along a chain of prefixes
   double whole;   ///< the suffix bound of all frames: no labelling at all exceeds it
   double best() const { return std::min({mass, chains, whole}); }
+  friend bool operator==(const Certificate&, const Certificate&) = default;
 };
+
+inline double mass_of(const Hypothesis& h) {
+  return static_cast<double>(h.blank_mass) + static_cast<double>(h.label_mass);
+}
+
+/// Largest sum of mass(hypothesis) over a chain of live prefixes: what one labelling can begin with. In 2^exponent().
+template <class Policy, class Mass>
+double largest_chain(const BasicCtcSearch<Policy>& search, const Mass& mass) {
+  const auto& trie = search.trie();
+  double most = 0.0;
+  for (const Hypothesis& h : search.live()) {  // the deepest live prefix of a chain names all of it
+    double sum = 0.0;
+    for (std::uint32_t n = h.node; n != no_index; n = trie.parent(n))
+      if (const std::uint32_t slot = trie.slot(n); slot != no_index) sum += mass(search.live()[slot]);
+    most = std::max(most, sum);
+  }
+  return most;
+}
+
+/// The most that any labelling has been charged. In 2^unit().
+template <class Policy>
+double largest_charge(BasicCtcSearch<Policy>& search) {
+  return std::max(static_cast<double>(search.trie().outside()), search.trie().largest_charge());
+}
 
 /// Reads the certificates from a search that has run over all frames; labels that it has committed belong to the
 /// answer. docs/speech.md proves both.
@@ -28,14 +53,11 @@ Certificate certify(BasicCtcSearch<Policy>& search, double total, const Scaled& 
                     double answer_lower) {
   const double rounding = search_rounding(search.frames());
   const double shrink = std::exp(-rounding) * (1.0 - 0x1p-40);
-  const auto mass_of = [](const Hypothesis& h) {
-    return static_cast<double>(h.blank_mass) + static_cast<double>(h.label_mass);
-  };
   const auto scale = [](double x, std::int64_t exponent) {  // exact, or 0 where it may only become smaller
     return exponent < -600 ? 0.0 : std::scalbn(x, static_cast<int>(exponent));
   };
   double found = std::exp(std::min(0.1, answer_lower)) * (1.0 - 0x1p-40);
-  double second = 0.0, largest = static_cast<double>(search.trie().outside());
+  double second = 0.0, largest = largest_charge(search);
   for (const Hypothesis& h : search.live()) {
     if (h.node == answer) continue;
     found += scale(mass_of(h), search.exponent()) * shrink;
@@ -46,10 +68,7 @@ Certificate certify(BasicCtcSearch<Policy>& search, double total, const Scaled& 
   Certificate result{log_up((second_up + missing) * (1.0 + 0x1p-40), 0), 0.0,
                      log_up(static_cast<double>(whole.mantissa), whole.exponent)};
 
-  auto& trie = search.trie();
-  const float* charges = trie.sum_chains();
-  for (std::uint32_t n = 0; n < trie.size(); ++n)
-    largest = std::max(largest, static_cast<double>(charges[n]) + static_cast<double>(trie.below(n)));
+  const float* const charges = search.trie().sum_chains();
   for (const Hypothesis& h : search.live())
     if (h.node != answer)
       largest = std::max(largest, Scaled::up(mass_of(h)).times_power(search.exponent() - search.unit()) +

@@ -76,6 +76,7 @@ class PrefixTrie {
   const typename Policy::Stamp& stamp(std::uint32_t node) const { return books_[node].stamp; }
   /// Place of the node in the list of live hypotheses, no_index if it is not there. Kept by the search.
   std::uint32_t& slot(std::uint32_t node) { return books_[node].slot; }
+  std::uint32_t slot(std::uint32_t node) const { return books_[node].slot; }
 
   void charge_own(std::uint32_t node, double mass) { books_[node].own = add_up(books_[node].own, mass); }
   void charge_below(std::uint32_t node, double mass) { books_[node].below = add_up(books_[node].below, mass); }
@@ -152,6 +153,14 @@ class PrefixTrie {
     for (std::uint32_t n = 1; n < count(); ++n)
       sums_[n] = add_up(sums_[labels_[n].parent], static_cast<double>(books_[n].own));
     return sums_.data();
+  }
+  /// The most that a labelling which begins with node 0 has been charged; as a sum of two floats, within 2^-53 of itself.
+  double largest_charge() {
+    const float* const chains = sum_chains();
+    double most = 0.0;
+    for (std::uint32_t n = 0; n < count(); ++n)
+      most = std::max(most, static_cast<double>(chains[n]) + static_cast<double>(books_[n].below));
+    return most;
   }
 
  private:

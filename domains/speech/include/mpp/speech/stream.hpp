@@ -9,6 +9,7 @@
 
 #include <mpp/core/error.hpp>
 #include <mpp/core/memory/bytes.hpp>
+#include <mpp/speech/certificate.hpp>
 #include <mpp/speech/emissions.hpp>
 
 namespace mpp::speech {
@@ -39,6 +40,7 @@ struct StreamResult {
   std::uint64_t frames, labels, segments;
   std::uint64_t forced;                   ///< commitments that some live hypothesis contradicted
   double log_prob_lower, log_prob_upper;  ///< ln of the answer's probability lies between them
+  Certificate others;                     ///< no other labelling of all frames exceeds its least; `whole`: none at all
   double gap;                             ///< nats: no labelling of all frames has more than exp(gap) times of that
   friend bool operator==(const StreamResult&, const StreamResult&) = default;
 };

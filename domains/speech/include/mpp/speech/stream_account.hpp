@@ -9,31 +9,41 @@
 
 namespace mpp::speech {
 
-/// The certificate of a whole stream over its closed segments, in four logarithms: hours fit into no double otherwise.
-/// Rows are normalised, so no labelling gains from the frames to come (docs/speech_stream.md).
+/// What a segment, once closed, can have added to a labelling. Logarithms, rounding included; mass 1 where it begins.
+struct ClosedSegment {
+  LogInterval kept;    ///< mass of its answer, the one hypothesis that goes on
+  double through;      ///< charged to any labelling that begins with the answer
+  double outside;      ///< charged to any other
+  double blank_chain;  ///< largest sum along a chain of prefixes, of the masses that end in the blank ...
+  double other_chain;  ///< ... and of all other mass, what was charged included
+};
+
+/// The certificate of a whole stream over its closed segments, in a few logarithms: hours fit into no double otherwise.
+/// Rows are normalised, so no labelling gains from the frames to come. docs/speech_stream.md has the proofs.
 class StreamAccount {
  public:
-  /// ln of the mass that the search has carried to here; every other path has been charged.
-  LogInterval kept() const { return kept_; }
-
-  /// A segment is closed, and only its answer goes on.
-  /// @param kept     ln of its mass, of 1 at the start of the segment
-  /// @param through  ln of what was charged in it to any labelling that begins with its answer, rounding included
-  /// @param outside  the same for labellings that do not
-  void close(LogInterval kept, double through, double outside) {
-    outside_ = std::max(outside_, log_add_up(through_, kept_.upper + outside));
-    through_ = log_add_up(through_, kept_.upper + through);
-    kept_ = after(kept);
+  /// @param first_label  ln of the largest probability of a label at the first frame of the segment
+  void close(const ClosedSegment& s, double first_label) {
+    outside_ = std::max(outside_, log_add_up(through_, kept_.upper + s.outside));
+    through_ = log_add_up(through_, kept_.upper + s.through);
+    kept_ = after(s.kept);
+    const double begun = log_add_up(blank_, other_);
+    other_ = log_add_up(begun + s.other_chain, other_ + first_label);
+    blank_ = begun + s.blank_chain;
+    blank_ = std::nextafter(blank_, infinity);
   }
 
-  /// What no labelling of the stream but the answer exceeds, from the certificate of the open segment, in which all mass
-  /// is 1 at the start.
-  double others(const Certificate& open) const {
-    const double chains = std::max(outside_, log_add_up(through_, kept_.upper + open.chains));
+  /// What no labelling of the stream but the answer exceeds.
+  /// @param open         certificate of the open segment, in which all mass is 1 at the start
+  /// @param chain        ln of the largest sum of masses and charges along a chain of prefixes in it
+  /// @param first_label  as in close(), of the open segment
+  Certificate others(const Certificate& open, double chain, double first_label) const {
+    const double charges = std::max(outside_, log_add_up(through_, kept_.upper + open.chains));
     // 1 - (mass found) is not above (1 - kept) + kept (1 - mass found in the open segment).
     const double lost = -std::expm1(kept_.lower) * (1.0 + 0x1p-40);
     const double mass = log_add_up(log_up(lost, 0), kept_.upper + open.mass);
-    return std::min({chains, mass, 0.0});
+    const double product = log_add_up(log_add_up(blank_, other_) + chain, other_ + first_label);
+    return {mass, charges, std::min(product, 0.0)};
   }
 
   /// ln P of the answer, from its mass in the open segment and that with all charges on its way there.
@@ -42,16 +52,18 @@ class StreamAccount {
   }
 
  private:
+  static constexpr double infinity = std::numeric_limits<double>::infinity();
+
   LogInterval after(LogInterval segment) const {  // the sums rounded outward
-    constexpr double infinity = std::numeric_limits<double>::infinity();
     return {std::nextafter(kept_.lower + segment.lower, -infinity),
             std::nextafter(kept_.upper + segment.upper, infinity)};
   }
 
-  static constexpr double nothing = -std::numeric_limits<double>::infinity();
-  LogInterval kept_{0.0, 0.0};
-  double through_ = nothing;  ///< charged to labellings that begin with the answer of the closed segments
-  double outside_ = nothing;  ///< no other labelling exceeds it
+  LogInterval kept_{0.0, 0.0};  ///< mass that the search has carried to the last closing; every other path is charged
+  double through_ = -infinity;  ///< charged to labellings that begin with the answer of the closed segments
+  double outside_ = -infinity;  ///< no other labelling exceeds it
+  double blank_ = 0.0;  ///< what any labelling may have brought to the last closing, in paths that end in the blank
+  double other_ = -infinity;  ///< the same in all other paths
 };
 
 }  // namespace mpp::speech
