@@ -10,6 +10,7 @@
 #include "speech_soundness.hpp"
 #include "speech_stream.hpp"
 #include "speech_sum.hpp"
+#include "speech_viterbi.hpp"
 
 namespace {
 
@@ -20,12 +21,14 @@ void run_all(bench::Report& report, const std::string& digits) {
   if (const auto inputs = bench::SpeechInputs::read()) {
     sound = bench::measure_stream(report, inputs->libri) && sound;  // first, while the process is small
     sound = bench::measure_sum(report, *inputs) && sound;
+    sound = bench::measure_languages(report, *inputs) && sound;
   } else {
     std::cerr << "not run: real emissions, there is no " << bench::speech_folder() << "; set MPP_DATA_DIR\n";
   }
   bench::measure_digits(report, digits);
   bench::Soundness soundness;
-  bench::fuzz_sum(soundness, report.quick() ? 25'000 : 500'000);
+  bench::fuzz_sum(soundness, report.quick() ? 25'000 : 450'000);
+  bench::fuzz_max(soundness, report.quick() ? 24'000 : 480'000);
   bench::fuzz_streams(soundness, report.quick() ? 5'000 : 100'000);
   bench::report_soundness(report, soundness);
   sound = sound && soundness.violations == 0 && soundness.broken_caught;

@@ -3,12 +3,15 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <memory>
+#include <optional>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
-#include <mpp/core/control/controller.hpp>
 #include <mpp/core/memory/ledger.hpp>
 #include <mpp/speech/score_gap.hpp>
 
@@ -16,6 +19,8 @@
 #include "npy.hpp"
 #include "resident_memory.hpp"
 #include "speech_inputs.hpp"
+#include "speech_serving.hpp"
+#include "speech_viterbi.hpp"
 
 namespace mpp::bench {
 
@@ -43,11 +48,18 @@ class SpeechServer {
 
  private:
   nlohmann::json answer(std::istream& words) {
-    std::string command, name, ladder = "default";
+    std::string command, name;
     words >> command >> name;
-    expects<ValueError>(command == "sum", "bench_speech --serve: command is '", command, "', expected sum");
-    words >> ladder;
-    return sum(emissions(name), ladder);
+    if (command == "sum") {
+      std::string ladder = "default";
+      words >> ladder;
+      return sum(emissions(name), ladder);
+    }
+    expects<ValueError>(command == "max", "bench_speech --serve: command is '", command, "', expected sum or max");
+    double lm_weight = 0.0, word_bonus = 0.0;
+    words >> lm_weight >> word_bonus;
+    expects<ValueError>(!words.fail(), "bench_speech --serve: max ", name, " is not followed by two numbers");
+    return max(emissions(name), weighted(lm_weight, word_bonus));
   }
 
   /// The most probable labelling, served to a proof.
@@ -59,17 +71,48 @@ class SpeechServer {
     const Controller controller(tier, estimator, ledger_.root());
     const speech::CtcRequest request{blank_last(m), 1};
     const ThreadStopwatch watch;
-    const auto outcome = controller.serve(request);
+    const auto outcome = serve_to_proof(controller, request);
     const double ms = watch.seconds() * 1e3;
-    const speech::CtcResult& result = *outcome.raw;
+    nlohmann::json found = figures(outcome, ms);
+    found["tokens"] = outcome.raw->best.front().tokens;
+    found["score"] = outcome.raw->best.front().log_prob_lower;
+    return found;
+  }
+
+  /// The best labelling with words of the lexicon, served to a proof.
+  nlohmann::json max(const speech::EmissionMatrix& m, const WeightedLanguage& graph) {
+    const speech::ViterbiTier tier;
+    const speech::ScoreGap estimator;
+    const Controller controller(tier, estimator, ledger_.root());
+    const speech::ViterbiRequest request{blank_last(m), &graph.folded, 1};
+    const ThreadStopwatch watch;
+    const auto outcome = serve_to_proof(controller, request);
+    const double ms = watch.seconds() * 1e3;
+    std::vector<std::string> words;
+    for (const speech::Lexicon::Word word : outcome.raw->best.front().words)
+      words.emplace_back(graph.words.lexicon().text(word));
+    nlohmann::json found = figures(outcome, ms);
+    found["words"] = words;
+    found["score"] = outcome.raw->best.front().score_lower;
+    return found;
+  }
+
+  /// What both answers have.
+  template <class Result>
+  static nlohmann::json figures(const Outcome<Result>& outcome, double ms) {
     return {{"ms", ms},
-            {"tokens", result.best.front().tokens},
-            {"score", result.best.front().log_prob_lower},
             {"gap", outcome.bound.value()},
             {"certified", outcome.certified()},
             {"level", outcome.level},
-            {"live_max", result.live_max},
+            {"live_max", outcome.raw->live_max},
             {"request_bytes", outcome.peak.total().count}};
+  }
+
+  const WeightedLanguage& weighted(double lm_weight, double word_bonus) {
+    if (!language_) language_.emplace(SpeechLanguage::read());
+    auto& graph = graphs_[{lm_weight, word_bonus}];
+    if (!graph) graph = std::make_unique<WeightedLanguage>(*language_, lm_weight, word_bonus);
+    return *graph;
   }
 
   const speech::EmissionMatrix& emissions(const std::string& name) {
@@ -81,6 +124,8 @@ class SpeechServer {
 
   std::filesystem::path folder_;
   std::map<std::string, speech::EmissionMatrix> emissions_;
+  std::optional<SpeechLanguage> language_;
+  std::map<std::pair<double, double>, std::unique_ptr<WeightedLanguage>> graphs_;
   Ledger ledger_{Footprint::unlimited()};
 };
 

@@ -3,6 +3,7 @@
 #include "bench_json.hpp"
 #include "domains/speech/certificate_fuzz.hpp"
 #include "domains/speech/stream_fuzz.hpp"
+#include "domains/speech/viterbi_fuzz.hpp"
 
 namespace mpp::bench {
 
@@ -25,6 +26,19 @@ inline void fuzz_sum(Soundness& total, std::size_t cases) {
   // The tempting bound: the sum over frames of the largest log-probability.
   const test::FuzzTally broken = test::fuzz_certificates<speech::Accounting>(5000, 2, {.max_products = true});
   total.broken_caught = total.broken_caught && broken.chain_violations > 0;
+}
+
+/// With lexicons, models and all weights; a third of the cases with coarse numbers, a third with ties.
+inline void fuzz_max(Soundness& total, std::size_t cases) {
+  using speech::LookAhead, speech::ViterbiAccounting;
+  for (const test::Scene scene : {test::Scene::mixed, test::Scene::large_numbers, test::Scene::ties}) {
+    const test::ViterbiTally found = test::fuzz_viterbi<LookAhead, ViterbiAccounting>(cases / 3, 5, scene);
+    total.cases += found.cases;
+    total.violations += found.violations();
+    total.certified += found.certified * found.cases / found.answers;  // there are several answers to a case
+  }
+  const test::ViterbiTally broken = test::fuzz_viterbi<test::LargestEmissions, ViterbiAccounting>(2000, 5);
+  total.broken_caught = total.broken_caught && broken.gap_violations > 0;
 }
 
 inline void fuzz_streams(Soundness& total, std::size_t cases) {
