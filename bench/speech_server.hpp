@@ -37,7 +37,7 @@ class SpeechServer {
       nlohmann::json found;
       if (rise) {
         const double bytes = resident_rise([&] { found = answer(words); });
-        found = {{"rise_bytes", bytes}};
+        found["rise_bytes"] = bytes;
       } else {
         found = answer(words);
       }

@@ -97,7 +97,16 @@ def resident_rise(work):
     return max(0, status("VmHWM:") - before)
 
 
-class Flashlight:
+class Peer:
+    """A decoder in this process."""
+
+    def rise(self, task):
+        """Bytes by which a decode raises the resident memory, and its answer."""
+        answers = []
+        return resident_rise(lambda: answers.append(self.decode(task))), answers[0]
+
+
+class Flashlight(Peer):
     """LexiconDecoder with KenLM, or LexiconFreeDecoder with log-add; thresholds as torchaudio's ctc_decoder sets them."""
 
     def __init__(self, language, width):
@@ -146,7 +155,7 @@ class Flashlight:
         return Answer(seconds, best.score, labels=labels)
 
 
-class Pyctcdecode:
+class Pyctcdecode(Peer):
     """Log-add prefix beam search at its defaults: width 100, tokens below -5 and beams 10 below the best are dropped.
 
     Words are its `unigrams`: others are not forbidden but cost -10. It sums over paths with the model too.
@@ -208,11 +217,15 @@ class Ours:
         return f"max {task.utterance} {task.lm_weight!r} {task.bonus!r}{self.ladder}"
 
     def decode(self, task):
-        found = self.ask(self.request(task))
-        return Answer(found["ms"] / 1e3, found["score"], found.get("tokens"), found.get("words"), found)
+        return self.answer(self.ask(self.request(task)))
 
     def rise(self, task):
-        return self.ask("rise " + self.request(task))["rise_bytes"]
+        found = self.ask("rise " + self.request(task))
+        return found["rise_bytes"], self.answer(found)
+
+    @staticmethod
+    def answer(found):
+        return Answer(found["ms"] / 1e3, found["score"], found.get("tokens"), found.get("words"), found)
 
     def ask(self, line):
         self.process.stdin.write(line + "\n")
