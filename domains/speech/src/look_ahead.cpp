@@ -78,7 +78,7 @@ LookAhead::LookAhead(const FoldedGraph& graph, const Emissions& emissions, std::
     sum = std::isinf(best) || std::isinf(sum) ? -infinity : std::nextafter(sum + best, infinity);
     base_[t] = sum;
   }
-  const double follow = options.follow.value_or(std::clamp(graph.spread(), 8.0, 24.0));
+  const double follow = options.follow.value_or(std::clamp(0.75 * graph.spread(), 8.0, 16.0));
   const kernels::BackwardOptions backward{
       .last = graph.end(),
       .follow = static_cast<std::int32_t>(std::min(std::floor(follow / graph.quantum()), 0x1p28)),
@@ -88,7 +88,11 @@ LookAhead::LookAhead(const FoldedGraph& graph, const Emissions& emissions, std::
   // Weights of words are relative to their smear in units, which is above the smear itself by less than one: one more
   // unit makes up for it. The bracket covers the rounding of these sums.
   for (std::size_t t = 0; t <= frames; ++t) {
-    if (std::isinf(base_[t])) continue;
+    if (std::isinf(base_[t])) {  // no path gets past one of the frames
+      std::fill_n(code_.begin() + static_cast<std::ptrdiff_t>(t * width_), width_, kernels::backward_dead);
+      base_[t] = 0.0;
+      continue;
+    }
     const double units = static_cast<double>(offset[t] + 1) * graph.quantum();
     base_[t] += units + 0x1p-50 * (std::abs(base_[t]) + std::abs(units));
   }

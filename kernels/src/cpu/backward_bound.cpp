@@ -20,10 +20,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Integers = hn::CappedTag<std::int32_t, backward_padding>;  // divides the padding on every machine
 
 // States [first, last) of a column, by one frame: `stay` for repeating their token, `pause` for a blank, `least` what
-// the arcs that were not followed are worth at most. Returns the largest value.
-HWY_INLINE std::int32_t step_column(std::int32_t* HWY_RESTRICT label, std::int32_t* HWY_RESTRICT blank,
-                                    std::int32_t* HWY_RESTRICT leaving, std::size_t first, std::size_t last,
-                                    std::int32_t stay, std::int32_t pause, std::int32_t least) {
+// the arcs that were not followed are worth at most. Returns the largest values.
+HWY_INLINE hn::Vec<Integers> step_column(std::int32_t* HWY_RESTRICT label, std::int32_t* HWY_RESTRICT blank,
+                                         std::int32_t* HWY_RESTRICT leaving, std::size_t first, std::size_t last,
+                                         std::int32_t stay, std::int32_t pause, std::int32_t least) {
   const Integers d;
   const auto stays = hn::Set(d, stay), pauses = hn::Set(d, pause), floor = hn::Set(d, least);
   const auto lowest = hn::Set(d, backward_lowest);
@@ -37,16 +37,23 @@ HWY_INLINE std::int32_t step_column(std::int32_t* HWY_RESTRICT label, std::int32
     hn::StoreU(lowest, d, leaving + s);
     largest = hn::Max(largest, after_label);
   }
-  return hn::GetLane(hn::MaxOfLanes(d, largest));
+  return largest;
 }
 
-void StepColumns(const BackwardGraph& graph, const std::int32_t* loss, std::int32_t top, std::int32_t least,
-                 std::int32_t* scratch) {
+// Returns the largest value of all columns.
+std::int32_t StepColumns(const BackwardGraph& graph, const std::int32_t* loss, std::int32_t top, std::int32_t least,
+                         std::int32_t* scratch) {
   const BackwardLayout at = backward_layout(graph);
-  for (std::size_t c = 0; c < graph.columns(); ++c)
-    scratch[at.row + c] =
+  const Integers d;
+  auto largest = hn::Set(d, backward_lowest);
+  for (std::size_t c = 0; c < graph.columns(); ++c) {
+    const auto column =
         step_column(scratch + at.label, scratch + at.blank, scratch + at.leaving, graph.column_begin[c],
                     graph.column_begin[c + 1], loss[graph.column_token[c]] - top, loss[graph.blank] - top, least);
+    scratch[at.row + c] = hn::GetLane(hn::MaxOfLanes(d, column));
+    largest = hn::Max(largest, column);
+  }
+  return hn::GetLane(hn::MaxOfLanes(d, largest));
 }
 
 }  // namespace mpp::kernels::cpu::HWY_NAMESPACE
@@ -74,22 +81,28 @@ class Utterance {
     std::fill(leaving_, leaving_ + graph_.states, backward_lowest);
     std::fill(row_, row_ + graph_.columns(), backward_lowest);
     std::fill(after(), row_ + graph_.width(), options_.last);
-    finish_row(code, offset);
+    finish_row(options_.last, code, offset);
     std::fill(code, code + graph_.columns(), backward_dead);
   }
 
   void step(const std::int32_t* loss, std::int16_t* code, std::int64_t& offset) {
     const std::int32_t least = follow_arcs(loss);
     follow_root_arcs(loss);
-    HWY_DYNAMIC_DISPATCH(StepColumns)(graph_, loss, top_, least, scratch_);
-    apply_repeats(loss);
-    step_root(loss);
-    finish_row(code, offset);
+    std::int32_t top = HWY_DYNAMIC_DISPATCH(StepColumns)(graph_, loss, top_, least, scratch_);
+    apply_repeats(loss, top);
+    step_root(loss, top);
+    finish_row(top, code, offset);
   }
 
  private:
   std::int32_t* after() const { return row_ + graph_.columns(); }  // the root: after each of root_token, then alone
   bool followed(std::int32_t loss) const { return loss >= -options_.follow; }
+
+  template <class Arc>
+  static std::span<const Arc> of_token(std::span<const Arc> arcs, std::span<const std::uint32_t> first,
+                                       std::size_t token) {
+    return arcs.subspan(first[token], first[token + 1] - first[token]);
+  }
 
   bool leads_nowhere(std::size_t token) const {
     return graph_.token_arcs[token] == graph_.token_arcs[token + 1] &&
@@ -103,15 +116,14 @@ class Utterance {
       const std::int32_t gain = loss[token] - top_;
       if (leads_nowhere(token)) continue;
       if (!followed(loss[token])) {
-        least = std::max(least, entered_[token] + gain);
+        raise(least, entered_[token] + gain);
         continue;
       }
-      for (std::uint32_t a = graph_.token_arcs[token]; a < graph_.token_arcs[token + 1]; ++a) {
-        const BackwardArc arc = graph_.arcs[a];
-        leaving_[arc.from] = std::max(leaving_[arc.from], label_[arc.to] + (arc.weight + gain));
-      }
-      for (std::uint32_t r = graph_.token_repeats[token]; r < graph_.token_repeats[token + 1]; ++r)
-        repeat_[r] = label_[graph_.repeats[r].to] + (graph_.repeats[r].weight + gain);
+      for (const BackwardArc& arc : of_token(graph_.arcs, graph_.token_arcs, token))
+        raise(leaving_[arc.from], label_[arc.to] + (arc.weight + gain));
+      std::int32_t* value = repeat_ + graph_.token_repeats[token];
+      for (const BackwardRepeat& arc : of_token(graph_.repeats, graph_.token_repeats, token))
+        *value++ = label_[arc.to] + (arc.weight + gain);
     }
     return least;
   }
@@ -123,19 +135,20 @@ class Utterance {
     }
   }
 
-  void apply_repeats(const std::int32_t* loss) {
+  void apply_repeats(const std::int32_t* loss, std::int32_t& top) {
     for (std::size_t token = 0; token < graph_.tokens(); ++token) {
       if (!followed(loss[token])) continue;
-      for (std::uint32_t r = graph_.token_repeats[token]; r < graph_.token_repeats[token + 1]; ++r) {
-        const auto [from, to, weight, column] = graph_.repeats[r];
-        blank_[from] = std::max(blank_[from], repeat_[r]);
-        row_[column] = std::max(row_[column], repeat_[r]);
+      const std::int32_t* value = repeat_ + graph_.token_repeats[token];
+      for (const BackwardRepeat& arc : of_token(graph_.repeats, graph_.token_repeats, token)) {
+        raise(blank_[arc.from], *value);
+        raise(row_[arc.column], *value);
+        raise(top, *value++);
       }
     }
   }
 
   // After token k a word cannot begin with k: the best word, and the best that begins with another token than it.
-  void step_root(const std::int32_t* loss) {
+  void step_root(const std::int32_t* loss, std::int32_t& top) {
     const std::size_t roots = graph_.root_token.size();
     const std::int32_t pause = after()[roots] + (loss[graph_.blank] - top_);
     const std::int32_t silent = graph_.silence == BackwardGraph::no_root
@@ -151,19 +164,21 @@ class Utterance {
     for (std::size_t i = 0; i < roots; ++i) {
       const std::uint32_t last = graph_.root_token[i];
       after()[i] = std::max({after()[i] + (loss[last] - top_), idle, last == token ? other : best});
+      raise(top, after()[i]);
     }
     after()[roots] = std::max(idle, best);
+    raise(top, after()[roots]);
   }
 
-  // What the next frame needs of this one, and the codes.
-  void finish_row(std::int16_t* code, std::int64_t& offset) {
+  // What the next frame needs of this one, and the codes. `top` is the largest value.
+  void finish_row(std::int32_t top, std::int16_t* code, std::int64_t& offset) {
     const std::size_t roots = graph_.root_token.size();
     std::copy(after(), after() + roots, label_ + graph_.states);
     std::fill(entered_, entered_ + graph_.tokens(), backward_lowest);
     for (std::size_t c = 0; c < graph_.columns(); ++c) raise(entered_[graph_.column_token[c]], row_[c]);
     for (std::size_t i = 0; i < roots; ++i) raise(entered_[graph_.root_token[i]], after()[i]);
     base_ += top_;  // what the values of this row are relative to
-    top_ = *std::max_element(row_, row_ + graph_.width());
+    top_ = top;
     offset = base_ + top_;
     // ceil() of a negative number; everything is at most the top.
     for (std::size_t i = 0; i < graph_.width(); ++i)
@@ -173,7 +188,7 @@ class Utterance {
   static void raise(std::int32_t& value, std::int32_t to) { value = std::max(value, to); }
 
   const BackwardGraph& graph_;
-  const BackwardOptions& options_;
+  const BackwardOptions options_;
   const BackwardLayout at_ = backward_layout(graph_);
   std::int32_t *scratch_, *label_, *blank_, *leaving_, *repeat_, *row_, *entered_, *root_;
   std::int32_t top_ = 0;  // largest value of the row before: taken off every emission of the next

@@ -1,0 +1,212 @@
+// One thread block owns one utterance: its frames follow one another, and each is a few short phases over the states of
+// the graph with a barrier between them. The rows of an utterance are some 12 bytes a state and stay in the caches of the
+// multiprocessor; the graph is shared by all blocks and comes from the second-level cache.
+//
+// Warps take whole tokens, then whole columns, in turn: the arcs of a token, and the states of a column, are neighbours,
+// so their loads coalesce, and a token that is out of the question costs one comparison. Two arcs may leave the same
+// state, hence atomic maxima; they are integers, so the order does not matter and the results equal those of the CPU.
+#include "check.cuh"
+#include "ops.hpp"
+#include "src/backward_rows.hpp"
+
+namespace mpp::kernels::cuda {
+namespace {
+
+constexpr unsigned block_width = 1024;
+constexpr unsigned warp = 32;
+constexpr unsigned warps = block_width / warp;
+constexpr unsigned all = ~0U;
+
+// Spans as pointers and counts: what a kernel takes by value.
+struct Graph {
+  const std::uint32_t *column_begin, *column_token, *root_token, *token_arcs, *token_repeats;
+  const BackwardArc* arcs;
+  const BackwardRepeat* repeats;
+  const BackwardRootArc* root_arcs;
+  unsigned states, columns, roots, tokens, root_arc_count, blank, silence;
+  BackwardLayout at;
+
+  __device__ unsigned width() const { return columns + roots + 1; }
+};
+
+// Largest value over the block, for all threads. Contains two barriers.
+__device__ int block_max(int value) {
+  __shared__ int partial[warps];
+  value = __reduce_max_sync(all, value);
+  __syncthreads();  // the last use of `partial` is over
+  if (threadIdx.x % warp == 0) partial[threadIdx.x / warp] = value;
+  __syncthreads();
+  return __reduce_max_sync(all, partial[threadIdx.x % warp]);
+}
+
+// The rows of one utterance.
+struct Rows {
+  int *label, *blank, *leaving, *repeat, *row, *entered, *root;
+
+  __device__ Rows(int* scratch, const BackwardLayout& at)
+      : label(scratch + at.label), blank(scratch + at.blank), leaving(scratch + at.leaving),
+        repeat(scratch + at.repeat), row(scratch + at.row), entered(scratch + at.entered), root(scratch + at.root) {}
+};
+
+// Follows the arcs of the likely tokens. Returns, for this thread, what the others are worth at most.
+__device__ int follow_arcs(const Graph& g, const Rows& rows, const int* loss, int top, int follow) {
+  int least = backward_lowest;
+  const unsigned lane = threadIdx.x % warp;
+  for (unsigned token = threadIdx.x / warp; token < g.tokens; token += warps) {
+    const unsigned first = g.token_arcs[token], last = g.token_arcs[token + 1];
+    const unsigned first_repeat = g.token_repeats[token], last_repeat = g.token_repeats[token + 1];
+    if (first == last && first_repeat == last_repeat) continue;
+    const int gain = loss[token] - top;
+    if (loss[token] < -follow) {
+      least = max(least, rows.entered[token] + gain);
+      continue;
+    }
+    for (unsigned a = first + lane; a < last; a += warp) {
+      const BackwardArc arc = g.arcs[a];
+      atomicMax(rows.leaving + arc.from, rows.label[arc.to] + (arc.weight + gain));
+    }
+    for (unsigned r = first_repeat + lane; r < last_repeat; r += warp)
+      rows.repeat[r] = rows.label[g.repeats[r].to] + (g.repeats[r].weight + gain);
+  }
+  return least;
+}
+
+__device__ void step_columns(const Graph& g, const Rows& rows, const int* loss, int top, int least) {
+  const int pause = loss[g.blank] - top;
+  for (unsigned column = threadIdx.x / warp; column < g.columns; column += warps) {
+    const int stay = loss[g.column_token[column]] - top;
+    int largest = backward_lowest;
+    for (unsigned s = g.column_begin[column] + threadIdx.x % warp; s < g.column_begin[column + 1]; s += warp) {
+      const int after_blank = max(rows.blank[s] + pause, max(rows.leaving[s], least));
+      const int after_label = max(rows.label[s] + stay, after_blank);
+      rows.blank[s] = after_blank;
+      rows.label[s] = after_label;
+      rows.leaving[s] = backward_lowest;
+      largest = max(largest, after_label);
+    }
+    largest = __reduce_max_sync(all, largest);
+    if (threadIdx.x % warp == 0) rows.row[column] = largest;
+  }
+}
+
+__device__ void apply_repeats(const Graph& g, const Rows& rows, const int* loss, int follow) {
+  for (unsigned token = threadIdx.x / warp; token < g.tokens; token += warps) {
+    if (loss[token] < -follow) continue;
+    for (unsigned r = g.token_repeats[token] + threadIdx.x % warp; r < g.token_repeats[token + 1]; r += warp) {
+      atomicMax(rows.blank + g.repeats[r].from, rows.repeat[r]);
+      atomicMax(rows.row + g.repeats[r].column, rows.repeat[r]);
+    }
+  }
+}
+
+// After token k a word cannot begin with k: the best word, and the best that begins with another token than it. Of equal
+// words the first counts: which one it is makes no difference to the values.
+__device__ void step_root(const Graph& g, const Rows& rows, const int* loss, int top) {
+  int* const after = rows.row + g.columns;
+  int own = backward_lowest;
+  for (unsigned a = threadIdx.x; a < g.root_arc_count; a += block_width) own = max(own, rows.root[a]);
+  const int best = block_max(own);
+  int first = 0x7FFFFFFF;
+  for (unsigned a = threadIdx.x; a < g.root_arc_count; a += block_width)
+    if (rows.root[a] == best) first = min(first, static_cast<int>(a));
+  const unsigned at = static_cast<unsigned>(-block_max(-first));
+  const unsigned token = at < g.root_arc_count ? g.root_arcs[at].token : 0;  // none when all are below the lowest
+  own = backward_lowest;
+  for (unsigned a = threadIdx.x; a < g.root_arc_count; a += block_width)
+    if (g.root_arcs[a].token != token) own = max(own, rows.root[a]);
+  const int other = block_max(own);
+
+  int idle = max(backward_lowest, after[g.roots] + (loss[g.blank] - top));
+  if (g.silence != BackwardGraph::no_root) idle = max(idle, after[g.silence] + (loss[g.root_token[g.silence]] - top));
+  __syncthreads();  // everybody has read the old values
+  for (unsigned i = threadIdx.x; i < g.roots; i += block_width) {
+    const unsigned last = g.root_token[i];
+    after[i] = max(max(after[i] + (loss[last] - top), idle), last == token ? other : best);
+  }
+  if (threadIdx.x == 0) after[g.roots] = max(idle, best);
+}
+
+// What the next frame needs of this one, and the codes. Returns the largest value.
+__device__ int finish_row(const Graph& g, const Rows& rows, unsigned shift, std::int16_t* code) {
+  const int* const after = rows.row + g.columns;
+  for (unsigned i = threadIdx.x; i < g.roots; i += block_width) rows.label[g.states + i] = after[i];
+  for (unsigned k = threadIdx.x; k < g.tokens; k += block_width) rows.entered[k] = backward_lowest;
+  int top = backward_lowest;
+  for (unsigned c = threadIdx.x; c < g.width(); c += block_width) top = max(top, rows.row[c]);
+  top = block_max(top);  // and `entered` is ready
+  for (unsigned c = threadIdx.x; c < g.columns + g.roots; c += block_width)
+    atomicMax(rows.entered + (c < g.columns ? g.column_token[c] : g.root_token[c - g.columns]), rows.row[c]);
+  for (unsigned c = threadIdx.x; c < g.width(); c += block_width)
+    code[c] = static_cast<std::int16_t>(-min((top - rows.row[c]) >> shift, 32767));
+  __syncthreads();
+  return top;
+}
+
+__global__ void __launch_bounds__(block_width)
+    backward_kernel(Graph g, const int* losses, const std::uint32_t* frame_begin, BackwardOptions options, int* scratch,
+                    std::int16_t* codes, std::int64_t* offsets) {
+  const std::size_t u = blockIdx.x;
+  const Rows rows(scratch + u * g.at.size, g.at);
+  std::size_t row = std::size_t{frame_begin[u + 1]} + u;
+  for (unsigned s = threadIdx.x; s < g.states; s += block_width)
+    rows.label[s] = rows.blank[s] = rows.leaving[s] = backward_lowest;
+  for (unsigned c = threadIdx.x; c < g.width(); c += block_width)
+    rows.row[c] = c < g.columns ? backward_lowest : options.last;
+  __syncthreads();
+  int top = finish_row(g, rows, options.shift, codes + row * g.width());
+  for (unsigned c = threadIdx.x; c < g.columns; c += block_width) codes[row * g.width() + c] = backward_dead;
+  std::int64_t base = 0;
+  if (threadIdx.x == 0) offsets[row] = top;
+
+  for (std::size_t t = frame_begin[u + 1]; t-- > frame_begin[u];) {
+    --row;
+    const int* const loss = losses + t * g.tokens;
+    const int least = block_max(follow_arcs(g, rows, loss, top, options.follow));
+    for (unsigned a = threadIdx.x; a < g.root_arc_count; a += block_width) {
+      const BackwardRootArc arc = g.root_arcs[a];
+      rows.root[a] = rows.label[arc.to] + (arc.weight + loss[arc.token] - top);
+    }
+    __syncthreads();  // the old labels have been read
+    step_columns(g, rows, loss, top, least);
+    __syncthreads();
+    apply_repeats(g, rows, loss, options.follow);
+    step_root(g, rows, loss, top);
+    __syncthreads();
+    base += top;
+    top = finish_row(g, rows, options.shift, codes + row * g.width());
+    if (threadIdx.x == 0) offsets[row] = base + top;
+  }
+}
+
+}  // namespace
+
+void backward_bound(const Context& context, const BackwardGraph& graph, std::span<const std::int32_t> loss,
+                    std::span<const std::uint32_t> frame_begin, const BackwardOptions& options,
+                    std::span<std::int32_t> scratch, std::span<std::int16_t> code, std::span<std::int64_t> offset) {
+  constexpr const char* operation = "backward_bound";
+  const std::size_t utterances = frame_begin.size() - 1;
+  if (utterances == 0) return;
+  const auto count = [](std::size_t n) { return static_cast<unsigned>(n); };
+  const Graph g{.column_begin = graph.column_begin.data(),
+                .column_token = graph.column_token.data(),
+                .root_token = graph.root_token.data(),
+                .token_arcs = graph.token_arcs.data(),
+                .token_repeats = graph.token_repeats.data(),
+                .arcs = graph.arcs.data(),
+                .repeats = graph.repeats.data(),
+                .root_arcs = graph.root_arcs.data(),
+                .states = count(graph.states),
+                .columns = count(graph.columns()),
+                .roots = count(graph.root_token.size()),
+                .tokens = count(graph.tokens()),
+                .root_arc_count = count(graph.root_arcs.size()),
+                .blank = graph.blank,
+                .silence = graph.silence,
+                .at = backward_layout(graph)};
+  backward_kernel<<<grid_of(utterances, 1, operation), block_width, 0, stream_of(context)>>>(
+      g, loss.data(), frame_begin.data(), options, scratch.data(), code.data(), offset.data());
+  check_launch(operation);
+  finish(context, operation);
+}
+
+}  // namespace mpp::kernels::cuda
