@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
-import io
 import pathlib
 import random
 import subprocess
@@ -24,6 +23,7 @@ from ctc_net import Alphabet
 
 VOICES = ["en-gb", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-us-nyc", "en-gb-x-gbcwmd"]
 VARIANTS = ["", "+m1", "+m3", "+m7", "+f1", "+f2", "+f4", "+f5"]
+DECIBELS = [10, 5, 0, -5]  # of the speech above the noise, in what is written
 STRIDE = 3  # frames of 10 ms per emission
 
 
@@ -35,21 +35,17 @@ def options() -> argparse.Namespace:
     add("--sentences", type=int, default=900, help="distinct training sentences (default: %(default)s)")
     add("--speakers", type=int, default=2, help="times each training sentence is spoken (default: %(default)s)")
     add("--held-out", type=int, default=40, help="held-out sentences that are written (default: %(default)s)")
-    noisy.add_options(parser, epochs=14)
+    noisy.add_options(parser, epochs=14, batch=16)
     return parser.parse_args()
 
 
 def speak(job: tuple[str, str, int, int]) -> np.ndarray:
-    """One sentence in one voice: words per minute and pitch in espeak's units."""
+    """A sentence in a voice, at a speed in words per minute and a pitch from 0 to 99."""
     sentence, voice, speed, pitch = job
     command = ["espeak-ng", "--stdout", "-v", voice, "-s", str(speed), "-p", str(pitch), sentence]
-    spoken = subprocess.run(command, capture_output=True, check=True).stdout
-    # A stream has no length: espeak writes a length that is not there. Ours is the rest of the stream.
-    samples = np.frombuffer(spoken[44:], dtype="<i2")
-    header = bytearray(spoken[:44])
-    header[4:8] = (36 + 2 * len(samples)).to_bytes(4, "little")
-    header[40:44] = (2 * len(samples)).to_bytes(4, "little")
-    return sound.read_wave(io.BytesIO(bytes(header) + samples.tobytes()))
+    wave = subprocess.run(command, capture_output=True, check=True).stdout
+    # Written to a pipe, the header's lengths are wrong: take the rate from it and all that follows as samples.
+    return sound.at_our_rate(np.frombuffer(wave[44:], dtype="<i2"), int.from_bytes(wave[24:28], "little"))
 
 
 def speak_all(sentences: list[str], seed: int, threads: int) -> list[noisy.Spoken]:
@@ -73,10 +69,10 @@ def main() -> None:
 
     alphabet = Alphabet.of(sentences)
     net = noisy.train_net(alphabet, STRIDE, lambda _: spoken, o)
-    noisy.write_held_out(o.out, net, alphabet, test,
+    noisy.write_held_out(o.out, net, alphabet, test, DECIBELS,
                          "Made by examples/models/speech/commands.py: espeak-ng voices, our own net, pink noise.", o.seed + 2)
     (o.out / "words.lst").write_text("\n".join(grammar.words_of(training)) + "\n", encoding="ascii")
-    arpa.write_arpa(o.out / "commands.arpa", arpa.NgramCounts(training, order=3))
+    arpa.write_arpa(o.out / "lm.arpa", arpa.NgramCounts(training, order=3))
     print(f"{o.out}: {sum(file.stat().st_size for file in o.out.iterdir()) / 1e6:.2f} MB")
 
 

@@ -21,6 +21,7 @@ import sound
 from ctc_net import Alphabet
 
 NAMES = "zero one two three four five six seven eight nine".split()
+DECIBELS = [20, 10, 5, 0]  # of the speech above the noise, in what is written
 STRIDE = 2  # frames of 10 ms per emission: a quick "three" has five letters in 150 ms
 
 Recordings = dict[tuple[str, int], list[np.ndarray]]  # by speaker and digit
@@ -35,7 +36,7 @@ def options() -> argparse.Namespace:
     add("--recordings", type=pathlib.Path, default=data / "speech/fsdd_train.tar",
         help="tar of {digit}_{speaker}_{index}.wav (default: %(default)s)")
     add("--strings", type=int, default=120, help="held-out digit strings that are written (default: %(default)s)")
-    noisy.add_options(parser, epochs=14)
+    noisy.add_options(parser, epochs=24, batch=8)
     return parser.parse_args()
 
 
@@ -92,7 +93,7 @@ def main() -> None:
     test = held_out_strings(held_out, o.strings, np.random.default_rng(o.seed + 1))
     alphabet = Alphabet.of(NAMES)
     net = noisy.train_net(alphabet, STRIDE, lambda source: training_strings(training, source), o)
-    noisy.write_held_out(o.out, net, alphabet, test,
+    noisy.write_held_out(o.out, net, alphabet, test, DECIBELS,
                          "Made by examples/models/speech/digits.py from the free spoken digit dataset (CC BY-SA 4.0).",
                          o.seed + 2)
     (o.out / "words.lst").write_text("\n".join(NAMES) + "\n", encoding="ascii")

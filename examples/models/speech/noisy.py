@@ -14,15 +14,14 @@ from emission_set import heard_by_reader, write_emission_set
 
 Spoken = tuple[str, np.ndarray]  # what is said, and its sound
 
-CONDITIONS = {"clean": None, "20 dB": 20.0, "10 dB": 10.0, "5 dB": 5.0, "0 dB": 0.0}
 PINK = 1.0  # tilt of the noise in what is written
 TILTS = [0.0, 0.5, PINK, 1.5, 2.0]  # of the noise in training: white to brown
 
 
-def add_options(parser: argparse.ArgumentParser, epochs: int) -> None:
+def add_options(parser: argparse.ArgumentParser, epochs: int, batch: int) -> None:
     add = parser.add_argument
     add("--epochs", type=int, default=epochs, help="passes over the training recordings (default: %(default)s)")
-    add("--batch", type=int, default=16, help="utterances per step (default: %(default)s)")
+    add("--batch", type=int, default=batch, help="utterances per step (default: %(default)s)")
     add("--threads", type=int, default=1, help="cores used (default: %(default)s)")
     add("--seed", type=int, default=1, help="of everything that is drawn (default: %(default)s)")
 
@@ -44,10 +43,12 @@ def train_net(alphabet: Alphabet, stride: int, epoch: Callable[[np.random.Genera
     return net
 
 
-def write_held_out(folder: pathlib.Path, net: CtcNet, alphabet: Alphabet, spoken: list[Spoken], about: str, seed: int) -> None:
+def write_held_out(folder: pathlib.Path, net: CtcNet, alphabet: Alphabet, spoken: list[Spoken], decibels: list[int], about: str,
+                   seed: int) -> None:
+    """Emissions without noise, then with the speech so many decibels above the noise."""
     sentences = [text for text, _ in spoken]
     conditions = {}
-    for name, snr in CONDITIONS.items():
+    for name, snr in {"clean": None, **{f"{level} dB": float(level) for level in decibels}}.items():
         noise = np.random.default_rng(seed)  # the same noise, louder and louder
         conditions[name] = [emissions_of(net, sound.log_mel(sound.with_noise(wave, snr, PINK, noise))) for _, wave in spoken]
         heard = [heard_by_reader(one) for one in conditions[name]]

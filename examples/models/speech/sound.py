@@ -11,18 +11,21 @@ from scipy.signal import resample_poly
 RATE = 8000  # Hz
 WINDOW, HOP, FFT = 200, 80, 256  # samples: 25 ms every 10 ms
 BANDS = 40
+RANGE = 12.0  # nats between the loudest band and the floor
+
+
+def at_our_rate(samples: np.ndarray, rate: int) -> np.ndarray:
+    """float32 samples in [-1, 1] at RATE from 16-bit ones."""
+    common = math.gcd(rate, RATE)
+    return resample_poly(samples.astype(np.float32) / 32768.0, RATE // common, rate // common).astype(np.float32)
 
 
 def read_wave(source) -> np.ndarray:
-    """float32 samples in [-1, 1] at RATE from a 16-bit mono wav file or file object."""
+    """at_our_rate() of a 16-bit mono wav file or file object."""
     rate, samples = wavfile.read(source)
     if samples.dtype != np.int16 or samples.ndim != 1:
         raise ValueError(f"{source}: {samples.dtype} samples of shape {samples.shape}, expected 16-bit mono")
-    wave = samples.astype(np.float32) / 32768.0
-    if rate != RATE:
-        common = math.gcd(rate, RATE)
-        wave = resample_poly(wave, RATE // common, rate // common).astype(np.float32)
-    return wave
+    return at_our_rate(samples, rate)
 
 
 @functools.cache
@@ -71,4 +74,5 @@ def log_mel(wave: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW).astype(np.float32), FFT)) ** 2
     bands = np.log(power.astype(np.float32) @ mel_filters().T + 1e-6)
-    return (bands - bands.mean()) / 1.5
+    bands = np.maximum(bands, bands.max() - RANGE)  # digital silence must not outweigh all that is heard
+    return (bands - bands.mean()) / 2.0
