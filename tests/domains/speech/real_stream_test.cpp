@@ -106,6 +106,19 @@ TEST_F(RealStream, LineHasAnHonestGap) {
   }
 }
 
+// Ten times the sentence, a little over a minute: the gap stays small beside -ln P although nothing looks ahead.
+TEST_F(RealStream, AMinuteOfSpeechHasASmallGap) {
+  const EmissionMatrix m = libri();
+  EmissionMatrix minute{{}, 10 * m.frames, m.tokens};
+  for (int i = 0; i < 10; ++i) minute.log_probs.insert(minute.log_probs.end(), m.log_probs.begin(), m.log_probs.end());
+  const StreamRun run = whole(minute);
+  print("minute", run);
+  const Certificate& c = run.result.others;
+  std::cout << "mass " << c.mass << ", chains " << c.chains << ", product " << c.whole << '\n';
+  for (const StreamSegment& s : run.output.segments) EXPECT_EQ(s.gap, 0.0);
+  EXPECT_LE(run.result.gap, -run.result.log_prob_lower);
+}
+
 std::size_t resident_bytes() {
   std::size_t size = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> size >> resident;

@@ -71,7 +71,7 @@ class CtcStreamDecoder {
 
   void reserve(StreamOutput& output, std::size_t frames) const {
     grow(output.labels, options_.longest_uncommitted + frames);
-    grow(output.segments, (search_.frames() + frames) / options_.shortest_segment + 1);
+    grow(output.segments, frames / options_.shortest_segment + 2);  // the open one, and the rest at the end
   }
 
   void step(std::span<const float> row, StreamOutput& output) {
