@@ -7,7 +7,7 @@
 #include <mpp/core/error.hpp>
 
 #include <mpp/speech/rounding.hpp>
-#include <mpp/speech/word_bounds.hpp>
+#include "context_potentials.hpp"
 #include "line_reader.hpp"
 
 namespace mpp::speech {
@@ -56,17 +56,19 @@ WordGraph::WordGraph(const Lexicon& lexicon, const NgramModel* model, const Word
   bound();
 }
 
-// Products and sums are formed as step() forms them. Rounding is monotone and lm_weight is positive, so a bound of the
-// log-probability gives a bound of the rounded score; the last step, to float, rounds up.
 void WordGraph::bound() {
   std::vector<double> upper = extra_;
   double unknown = unknown_extra_, end = 0.0;
   if (model_ != nullptr) {
-    const WordBounds bounds(*model_);
-    const auto weighted = [&](WordId word) { return weights_.lm_weight * static_cast<double>(bounds.upper(word)); };
-    for (std::size_t w = 0; w < upper.size(); ++w) upper[w] = weighted(word_id_[w]) + extra_[w];
-    unknown = weighted(unknown_id_) + unknown_extra_;
-    end = weighted(model_->end_word());
+    std::vector<bool> used(model_->words(), false);
+    for (const WordId id : word_id_) used[static_cast<std::uint32_t>(id)] = true;
+    if (allows_unknown()) used[static_cast<std::uint32_t>(unknown_id_)] = true;
+    used[static_cast<std::uint32_t>(model_->end_word())] = true;
+    const ContextPotentials potentials(*model_, weights_.lm_weight, used);
+    for (std::size_t w = 0; w < upper.size(); ++w) upper[w] = potentials.upper(word_id_[w], extra_[w]);
+    if (allows_unknown()) unknown = potentials.upper(unknown_id_, unknown_extra_);
+    end = potentials.upper(model_->end_word(), 0.0);
+    potential_ = potentials.potential();
   }
   word_upper_.resize(upper.size());
   std::ranges::transform(upper, word_upper_.begin(), float_above);
@@ -88,7 +90,7 @@ void WordGraph::smear_unknown() {
 Footprint WordGraph::resident() const noexcept {
   return Footprint::host(Bytes{sizeof(*this)} + bytes_of<WordId>(word_id_.capacity()) +
                          bytes_of<double>(extra_.capacity()) + bytes_of<std::uint8_t>(spelled_.capacity()) +
-                         bytes_of<float>(word_upper_.capacity() + smear_.capacity()));
+                         bytes_of<float>(word_upper_.capacity() + smear_.capacity() + potential_.capacity()));
 }
 
 }  // namespace mpp::speech

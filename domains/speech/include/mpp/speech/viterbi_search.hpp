@@ -71,8 +71,9 @@ struct ViterbiAccounting {
 /// largest f is remembered: no labelling scores more than max(dropped(), incumbent, what the search ends with).
 /// Ties: equal f by position, blank, state, smaller first; equal scores of one key by WordHistory::smaller().
 ///
-/// LookAhead has remaining(t, position): not below what frames t, t + 1, ... can still add, the words included that
-/// are not completed and the end of the sentence, for every context; -infinity where nothing can follow.
+/// LookAhead has remaining(t, position): not below what frames t, t + 1, ... can still add by the upper bounds of the
+/// graph, the words included that are not completed and the end of the sentence; -infinity where nothing can follow. With
+/// the potential of its context it is a bound for a hypothesis.
 ///
 /// All memory is taken by the constructor; bytes() says how much.
 template <class LookAhead, class Policy = ViterbiAccounting>
@@ -199,6 +200,9 @@ class BasicViterbiSearch {
   double remaining(Position position) const {
     return static_cast<double>(look_ahead_->remaining(frame_ + 1, position));
   }
+  double remaining(Position position, State state) const {
+    return sum_up(remaining(position), static_cast<double>(graph_->potential(state)));
+  }
 
   void expand(const PathHypothesis& h) {
     const Position position = h.position();
@@ -223,8 +227,8 @@ class BasicViterbiSearch {
   void enter(const PathHypothesis& h, Lexicon::Node node, Token token) {
     const double score = Policy::sum(h.score(), emission_[token]);
     if (lexicon_->children(node).count > 0) offer(score, node, false, h.state(), h, no_word);
-    const double smear = static_cast<double>(graph_->smear()[node]);
-    if (h.score() + sum_up(smear, through_root_[token]) < hopeless_) return;  // whatever the context
+    const double worth = static_cast<double>(graph_->smear()[node]) + static_cast<double>(graph_->potential(h.state()));
+    if (h.score() + sum_up(above(worth), through_root_[token]) < hopeless_) return;  // whatever the word
     const auto [first, count] = lexicon_->endings(node);
     for (std::uint32_t ending = first; ending < first + count; ++ending)
       complete(score, token, graph_->word(h.state(), lexicon_->ending_word(ending)), h, ending);
@@ -237,7 +241,8 @@ class BasicViterbiSearch {
   }
 
   void offer(double score, Position position, bool blank, State state, const PathHypothesis& h, std::uint32_t word) {
-    const Candidate candidate{score + remaining(position), score, position, state, packed(h.history(), blank), word};
+    const Candidate candidate{score + remaining(position, state), score, position, state,
+                              packed(h.history(), blank),         word};
     if (candidate.f < cutoff_) {
       if (candidate.f >= hopeless_) drop(candidate.f);
       return;

@@ -81,10 +81,21 @@ class WordGraph {
     return is_silence(token) ? e + weights_.silence_score : e;
   }
 
-  /// Upper bounds over all contexts, rounded up; never below what word(), unknown(), end() return.
+  /// Upper bounds for a search that does not know its context yet, rounded up. What a context is worth to the word after
+  /// it, at most, counts for the word that leads into it; so a word is not worth more everywhere because it is after one
+  /// other word. For every state s and what follows it:
+  ///
+  ///     word(s, w).score + potential(word(s, w).next)  <=  potential(s) + word_upper()[w],     so does unknown()
+  ///     end(s)                                         <=  potential(s) + end_upper()
+  ///
+  /// A path from state s on adds at most potential(s), the upper bounds of its words, and end_upper(). Proof:
+  /// docs/speech_viterbi.md
   std::span<const float> word_upper() const noexcept { return word_upper_; }  ///< [words]
   float unknown_upper() const noexcept { return unknown_upper_; }             ///< -infinity when none is allowed
   float end_upper() const noexcept { return end_upper_; }
+  float potential(State state) const noexcept {  ///< finite; 0 without a model and for the empty context
+    return model_ != nullptr ? potential_[static_cast<std::uint32_t>(state)] : 0.0F;
+  }
 
   /// [nodes] the largest word_upper at or below a node, unknown_upper included where an unknown word may end there.
   std::span<const float> smear() const noexcept { return smear_; }
@@ -110,6 +121,7 @@ class WordGraph {
   double unknown_extra_;               // word_bonus + unknown_score
   std::vector<std::uint8_t> spelled_;  // [tokens of the lexicon]
   std::vector<float> word_upper_, smear_;
+  std::vector<float> potential_;  // [states of the model]
   float unknown_upper_, end_upper_;
 };
 
