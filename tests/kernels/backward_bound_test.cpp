@@ -68,7 +68,7 @@ Comparison compare(const Bounds& bounds, const std::vector<std::vector<double>>&
   return result;
 }
 
-TEST_P(BackwardBoundTest, IsTheMaximumOverAllPathsWhenEveryTokenIsFollowed) {
+TEST_P(BackwardBoundTest, IsNeverBelowTheBestPathForGraphsOfAnyShape) {
   for (const BackwardShape& shape : shapes)
     for (unsigned seed = 0; seed < 6; ++seed) {
       const HostBackwardGraph graph = random_backward_graph(shape, seed);

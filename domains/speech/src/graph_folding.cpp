@@ -67,8 +67,6 @@ void GraphFolding::number_roots() {
       root_of_[token] = static_cast<std::uint32_t>(out_.root_token_.size());
       out_.root_token_.push_back(token);
     }
-  expects<ValueError>(out_.root_token_.size() < 32000, "FoldedGraph: words end in ", out_.root_token_.size(),
-                      " tokens, expected fewer than 32000");
   if (silence) out_.silence_ = root_of_[*silence];
 }
 
@@ -140,6 +138,10 @@ void GraphFolding::place_states(std::size_t most_columns) {
     for (auto& [last, following] : kind) following = 0;
     distinct();
   }
+
+  const std::size_t width = kinds.size() + out_.root_token_.size() + 1;
+  expects<ValueError>(width < FoldedGraph::no_column, "FoldedGraph: ", width,
+                      " columns of states and roots, expected fewer than ", FoldedGraph::no_column);
 
   std::vector<std::uint32_t> order(states), place(states);
   for (std::uint32_t s = 0; s < states; ++s) order[s] = s;

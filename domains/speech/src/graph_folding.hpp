@@ -16,7 +16,7 @@ class GraphFolding {
 
  private:
   using Node = Lexicon::Node;
-  /// An arc of a state, or (from = no state) of the root.
+  /// An arc of a state, or of the root (`from` is none then).
   struct Arc {
     std::uint32_t token, from, to;
     std::int32_t weight;
@@ -33,10 +33,10 @@ class GraphFolding {
   FoldedGraph& out_;
   const WordGraph& words_;
   const Lexicon& lexicon_;
-  std::vector<std::uint32_t> state_of_;     // [nodes] or no_state
+  std::vector<std::uint32_t> state_of_;     // [nodes] or none
   std::vector<std::uint32_t> state_token_;  // [states]
-  std::vector<std::uint32_t> root_of_;      // [tokens] number in root_token, or no_root
-  std::vector<Arc> arcs_, root_arcs_;       // `to`: a state, or first_root_ + number of the root
+  std::vector<std::uint32_t> root_of_;      // [tokens] number in root_token, or none
+  std::vector<Arc> arcs_, root_arcs_;       // `to`: a state, or root_bit and the number of a root
 };
 
 }  // namespace mpp::speech

@@ -2,9 +2,10 @@
 // the graph with a barrier between them. The rows of an utterance are some 12 bytes a state and stay in the caches of the
 // multiprocessor; the graph is shared by all blocks and comes from the second-level cache.
 //
-// Warps take whole tokens, then whole columns, in turn: the arcs of a token, and the states of a column, are neighbours,
-// so their loads coalesce, and a token that is out of the question costs one comparison. Two arcs may leave the same
-// state, hence atomic maxima; they are integers, so the order does not matter and the results equal those of the CPU.
+// Warps take whole tokens in turn, then quarter warps whole columns: the arcs of a token, and the states of a column, are
+// neighbours, so their loads coalesce, those of states are 16 bytes wide, and a token that is out of the question costs
+// one comparison. Two arcs may leave the same state, hence atomic maxima; they are integers, so the order does not matter
+// and the results equal those of the CPU.
 #include "check.cuh"
 #include "ops.hpp"
 #include "src/backward_rows.hpp"
@@ -71,21 +72,36 @@ __device__ int follow_arcs(const Graph& g, const Rows& rows, const int* loss, in
   return least;
 }
 
+// Eight lanes share a column: four states each, a padded column of 32 at a time.
 __device__ void step_columns(const Graph& g, const Rows& rows, const int* loss, int top, int least) {
+  constexpr unsigned lanes = 8;
+  const unsigned lane = threadIdx.x % lanes;
+  const unsigned group = 0xFFU << (threadIdx.x % warp - lane);
   const int pause = loss[g.blank] - top;
-  for (unsigned column = threadIdx.x / warp; column < g.columns; column += warps) {
+  auto* const label = reinterpret_cast<int4*>(rows.label);
+  auto* const blank = reinterpret_cast<int4*>(rows.blank);
+  auto* const leaving = reinterpret_cast<int4*>(rows.leaving);
+  for (unsigned column = threadIdx.x / lanes; column < g.columns; column += block_width / lanes) {
     const int stay = loss[g.column_token[column]] - top;
     int largest = backward_lowest;
-    for (unsigned s = g.column_begin[column] + threadIdx.x % warp; s < g.column_begin[column + 1]; s += warp) {
-      const int after_blank = max(rows.blank[s] + pause, max(rows.leaving[s], least));
-      const int after_label = max(rows.label[s] + stay, after_blank);
-      rows.blank[s] = after_blank;
-      rows.label[s] = after_label;
-      rows.leaving[s] = backward_lowest;
-      largest = max(largest, after_label);
+    for (unsigned v = g.column_begin[column] / 4 + lane; v < g.column_begin[column + 1] / 4; v += lanes) {
+      int4 after_label = label[v], after_blank = blank[v];
+      const int4 left = leaving[v];
+      const auto step = [&](int& l, int& b, int arcs) {
+        b = max(b + pause, max(arcs, least));
+        l = max(l + stay, b);
+        largest = max(largest, l);
+      };
+      step(after_label.x, after_blank.x, left.x);
+      step(after_label.y, after_blank.y, left.y);
+      step(after_label.z, after_blank.z, left.z);
+      step(after_label.w, after_blank.w, left.w);
+      label[v] = after_label;
+      blank[v] = after_blank;
+      leaving[v] = make_int4(backward_lowest, backward_lowest, backward_lowest, backward_lowest);
     }
-    largest = __reduce_max_sync(all, largest);
-    if (threadIdx.x % warp == 0) rows.row[column] = largest;
+    largest = __reduce_max_sync(group, largest);
+    if (lane == 0) rows.row[column] = largest;
   }
 }
 
@@ -186,6 +202,7 @@ void backward_bound(const Context& context, const BackwardGraph& graph, std::spa
   constexpr const char* operation = "backward_bound";
   const std::size_t utterances = frame_begin.size() - 1;
   if (utterances == 0) return;
+  expects_aligned(scratch.data(), sizeof(int4), operation, "scratch");
   const auto count = [](std::size_t n) { return static_cast<unsigned>(n); };
   const Graph g{.column_begin = graph.column_begin.data(),
                 .column_token = graph.column_token.data(),

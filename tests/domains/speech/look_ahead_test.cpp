@@ -48,10 +48,10 @@ struct Count {
 // Every frame and position of a scene against the best completion over all contexts. `seen` is the graph that the
 // look-ahead is made for; the truth is that of the scene.
 void compare(const WordScene& scene, const WordGraph& seen, const LookAheadOptions& options, const Bound& bound,
-             Count& count) {
+             Count& count, std::size_t most_columns = 1024) {
   const Emissions emissions = scene.emissions();
   const reference::PathCompletions truth(scene.graph(), emissions);
-  const FoldedGraph folded(seen);
+  const FoldedGraph folded(seen, most_columns);
   const LookAhead look_ahead(folded, emissions, std::pmr::new_delete_resource(), options);
   for (std::size_t t = 0; t <= emissions.frames; ++t)
     for (LookAhead::Position p = 0; p < truth.positions(); ++p) {
@@ -77,6 +77,19 @@ TEST(LookAhead, IsNeverBelowTheBestCompletionInAnyContext) {
   const Count count = compare(as_it_is);
   EXPECT_GE(count.values, 100000U);
   EXPECT_EQ(count.violated, 0U);
+}
+
+TEST(LookAhead, HoldsWithOneColumnForEachLastToken) {
+  Count count;
+  std::size_t fewer = 0;
+  for (const WordShape& shape : shapes())
+    for (std::uint64_t seed = 0; seed < 10; ++seed) {
+      const WordScene scene(shape, seed);
+      compare(scene, scene.graph(), {}, as_it_is, count, 1);
+      fewer += FoldedGraph(scene.graph(), 1).columns() < FoldedGraph(scene.graph()).columns() ? 1 : 0;
+    }
+  EXPECT_EQ(count.violated, 0U);
+  EXPECT_GT(fewer, 50U);
 }
 
 TEST(LookAhead, AtTheStartIsNeverBelowTheBestOfAllPaths) {

@@ -79,7 +79,7 @@ struct BackwardOptions {
 ///
 /// @param loss         [frames of all utterances, tokens] emissions minus the largest of the frame, in [-backward_step, 0]
 /// @param frame_begin  [utterances + 1] ascending from 0 to all frames
-/// @param scratch      [utterances * backward_scratch(graph)]
+/// @param scratch      [utterances * backward_scratch(graph)], on CUDA aligned to 16 bytes
 /// @param code         [frames + utterances, graph.width()]; at most 0, at least -32767; backward_dead for the states
 ///                     when no frame is left
 /// @param offset       [frames + utterances]

@@ -23,8 +23,8 @@ class FoldedGraph {
   using Position = WordGraph::Position;
   static constexpr std::uint16_t no_column = 0xFFFF;
 
-  /// @param most_columns  with more columns than this, those of a last token become one, and then all of them
-  /// @throws ValueError if words end in 65,000 tokens or more, or most_columns is 0 or above 32,768
+  /// @param most_columns  with more columns than this, all states with the same last token form one
+  /// @throws ValueError if most_columns is 0 or above 32,768, or there are 65,535 columns of states and roots or more
   explicit FoldedGraph(const WordGraph& graph, std::size_t most_columns = 1024);
   explicit FoldedGraph(WordGraph&&, std::size_t = 0) = delete;  // refers to the graph
 
