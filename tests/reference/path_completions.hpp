@@ -27,10 +27,13 @@ class PathCompletions {
   double value(std::size_t t, Position position, bool blank, std::uint32_t state) const {
     return values_[(t * places_ + place(position, blank)) * contexts_ + state];
   }
+  /// The largest over all contexts, each less its potential.
   double best(std::size_t t, Position position) const {
     double best = none;
-    for (std::uint32_t state = 0; state < contexts_; ++state)
-      best = std::max({best, value(t, position, false, state), value(t, position, position < nodes_, state)});
+    for (std::uint32_t state = 0; state < contexts_; ++state) {
+      const double most = std::max(value(t, position, false, state), value(t, position, position < nodes_, state));
+      best = std::max(best, most - static_cast<double>(graph_.potential(speech::WordGraph::State{state})));
+    }
     return best;
   }
   std::size_t positions() const { return nodes_ + emissions_.tokens; }

@@ -8,9 +8,11 @@
 #include <mpp/core/control/controller.hpp>
 #include <mpp/speech/ctc_stream.hpp>
 #include <mpp/speech/score_gap.hpp>
+#include <mpp/speech/viterbi_tier.hpp>
 
 #include "core/allocation/allocation_plan.hpp"
 #include "domains/speech/ctc_scenes.hpp"
+#include "domains/speech/viterbi_fuzz.hpp"
 
 namespace mpp::speech {
 namespace {
@@ -21,7 +23,8 @@ bool nothing_live(std::ptrdiff_t live) { return live == 0; }
 
 /// Satisfied by nothing: every level runs.
 struct Unsatisfied {
-  ErrorBound bound(const CtcRequest&, const CtcState&, const CtcResult&, Level, Delta) const {
+  template <class Request, class State, class Result>
+  ErrorBound bound(const Request&, const State&, const Result&, Level, Delta) const {
     return ErrorBound::none();
   }
 };
@@ -98,6 +101,23 @@ TEST(OutOfMemoryStream, GoesOnWhereItWasAndNeedsNoMoreWhenTheOutputIsUsedAgain) 
   all.segments.insert(all.segments.end(), output.segments.begin(), output.segments.end());
   EXPECT_EQ(all.labels, expected.labels);
   EXPECT_EQ(all.segments, expected.segments);
+}
+
+TEST(OutOfMemoryDecoding, OfWordsLeaksNothing) {
+  std::mt19937_64 random(4);
+  const std::vector<NgramModel> models = fuzz_models(4);
+  const ViterbiTier tier({.live_caps = {1, 2}, .exact_cap = 100, .words_per_hypothesis = 1});
+  const Unsatisfied estimator;
+  for (int i = 0; i < 6; ++i) {
+    const ViterbiCase problem(random, Scene::mixed, models);
+    const ViterbiRequest request{problem.emissions(), &problem.folded(), 2};
+    Ledger ledger(Footprint::unlimited());
+    const Controller controller(tier, estimator, ledger.root());
+    const auto serve = [&] { (void)controller.serve(request); };
+    EXPECT_GT(survives(serve, nothing_live), 30U);
+    EXPECT_TRUE(ledger.root().committed().empty());
+    EXPECT_TRUE(ledger.root().used().empty());
+  }
 }
 
 // A broken twin: it forgets one block for every failure.

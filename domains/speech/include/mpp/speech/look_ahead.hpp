@@ -23,7 +23,8 @@ struct LookAheadOptions {
 /// Upper bounds of what a path can still add: the admissible look-ahead of a search in max semantics.
 ///
 ///     remaining(t, p)  >=  best completion of a path that is in position p before frame t: emissions of the frames t, t + 1,
-///                          ..., every word not ended yet, and the end of the sentence, over all contexts of the model
+///                          ..., every word not ended yet, and the end of the sentence, in any context of the model,
+///                          less the potential of that context (WordGraph::potential)
 ///
 /// for the position before and after a blank. One value of 2 bytes per frame and column of the folded graph (there are
 /// 560 for English), 8 bytes per frame; nothing heuristic and nothing that can round down (proof: docs/speech_lookahead.md).
@@ -55,7 +56,7 @@ class LookAhead {
     const double sum = rest + static_cast<double>(graph_->smear(position));
     return sum + 0x1p-52 * (std::abs(rest) + std::abs(sum));  // more than the two sums and this one can round away
   }
-  /// remaining(t, root with nothing before it); at t = 0 a bound of the optimum.
+  /// remaining(t, root with nothing before it); at t = 0, with the potential of the first context, a bound of the optimum.
   double root(std::size_t t) const noexcept { return remaining(t, 0); }
 
   std::size_t frames() const noexcept { return base_.size() - 1; }

@@ -26,7 +26,7 @@ class MergeTable {
     std::fill_n(slots_.begin(), size_, none);
   }
   void release() { slots_ = Buffer<std::uint32_t>(slots_.get_allocator()); }
-  bool full(std::size_t keys) const { return 2 * keys >= size_; }
+  bool full(std::size_t keys) const { return 2 * keys > size_; }
 
   /// The slot of a key: it holds a number for which same(number), or none.
   template <class Same>
@@ -37,7 +37,7 @@ class MergeTable {
   }
 
  private:
-  static std::size_t slots(std::size_t keys) { return std::bit_ceil(std::max<std::size_t>(64, 2 * keys + 2)); }
+  static std::size_t slots(std::size_t keys) { return std::bit_ceil(std::max<std::size_t>(64, 2 * keys)); }
 
   Buffer<std::uint32_t> slots_;
   std::size_t size_ = 64;

@@ -50,7 +50,7 @@ struct ViterbiOptions {
   std::vector<std::size_t> live_caps{2, 16, 128, 1024, 8192};
   /// Live hypotheses that the exact level has room for; it throws SearchTooLong where it needs more.
   std::size_t exact_cap = std::size_t{1} << 20;
-  std::size_t words_per_hypothesis = 4;  ///< of the history, beside frames + 2
+  std::size_t words_per_hypothesis = 2;  ///< of the history, beside frames + 2
   /// Nats below the best of a frame at which a hypothesis is dropped, and counted; not at the exact level.
   double beam_threshold = std::numeric_limits<double>::infinity();
   LookAheadOptions look_ahead{};

@@ -87,19 +87,19 @@ class BasicViterbiSearch {
       : emissions_(emissions), graph_(&graph), lexicon_(&graph.lexicon()), look_ahead_(&look_ahead),
         limits_(checked(limits)), nodes_(static_cast<Position>(lexicon_->nodes())),
         history_(memory, limits.history_capacity), live_(memory), checkpoint_(memory), candidates_(memory),
-        table_(memory, 2 * limits.live_cap), emission_(memory), through_root_(memory) {
+        table_(memory, most_candidates(limits)), emission_(memory), through_root_(memory) {
     live_.reserve(limits.live_cap);
     checkpoint_.reserve(limits.exact ? 0 : limits.live_cap);
-    candidates_.reserve(2 * limits.live_cap);
+    candidates_.reserve(most_candidates(limits));
     emission_.resize(emissions.tokens);
     through_root_.resize(emissions.tokens);
     live_.push_back(start());
   }
 
   static Bytes bytes(std::size_t tokens, const ViterbiLimits& limits) {
-    return WordHistory::bytes(limits.history_capacity) + MergeTable::bytes(2 * limits.live_cap) +
+    return WordHistory::bytes(limits.history_capacity) + MergeTable::bytes(most_candidates(limits)) +
            bytes_of<PathHypothesis>((limits.exact ? 1 : 2) * limits.live_cap) +
-           bytes_of<Candidate>(2 * limits.live_cap) + bytes_of<double>(2 * tokens);
+           bytes_of<Candidate>(most_candidates(limits)) + bytes_of<double>(2 * tokens);
   }
 
   /// Goes on from where another search has first dropped something, instead of at the first frame: nothing before that
@@ -167,6 +167,8 @@ class BasicViterbiSearch {
   };
   static_assert(sizeof(Candidate) == 32);
 
+  // When there are so many, the best live_cap are kept: each time this costs less than finding the others did.
+  static std::size_t most_candidates(const ViterbiLimits& limits) { return limits.live_cap + limits.live_cap / 2 + 1; }
   static std::uint32_t packed(std::uint32_t history, bool blank) {
     return history << 1 | static_cast<std::uint32_t>(blank);
   }
@@ -250,7 +252,7 @@ class BasicViterbiSearch {
     const std::uint64_t key = candidate.key();
     std::uint32_t& slot = table_.find(key, [&](std::uint32_t i) { return candidates_[i].key() == key; });
     if (slot != MergeTable::none) return merge(candidates_[slot], candidate);
-    if (candidates_.size() == 2 * limits_.live_cap) {
+    if (candidates_.size() == most_candidates(limits_)) {
       shrink();
       return offer(score, position, blank, state, h, word);
     }

@@ -25,8 +25,8 @@ struct WordWeights {
   double word_bonus = 0.0;  ///< for every word, unknown ones included
   /// For a word that the lexicon lacks, beside lm_weight * ln P(<unk>) and the bonus; -infinity allows none.
   double unknown_score = -std::numeric_limits<double>::infinity();
-  std::optional<Token> silence;  ///< may also be emitted between words, any number of times
-  double silence_score = 0.0;    ///< for every frame that emits it, inside words too
+  std::optional<Token> silence{};  ///< may also be emitted between words, any number of times
+  double silence_score = 0.0;      ///< for every frame that emits it, inside words too
 };
 
 /// What a search in max semantics walks: a lexicon, perhaps a model, and weights. A labelling w_1 .. w_n on a path scores
