@@ -97,10 +97,11 @@ class CtcStreamDecoder {
     const std::uint32_t answer = search_.live().front().node;
     const LogInterval kept = mass_interval(mass_of(search_.live().front()));
     const double charged = static_cast<double>(search_.trie().sum_chains()[answer]);
-    const LogInterval p = account_.answer({kept.lower, log_add_up(kept.upper, charge_up(charged))});
-    const Certificate open = certify_segment(1.0, answer, kept.lower);
     const double chain =
         log_add_up(mass_interval(largest_chain(search_, mass_of)).upper, charge_up(largest_charge(search_)));
+    const LogInterval p =
+        account_.answer({kept.lower, log_add_up(kept.upper, charge_up(charged))}, chain, first_label_);
+    const Certificate open = certify_segment(1.0, answer, kept.lower);
     const Certificate others = account_.others(open, chain, first_label_);
     hand_out(answer, output);
     if (search_.frames() > 0) add_segment(gap_above(open.best(), kept.lower), 1.0, output);

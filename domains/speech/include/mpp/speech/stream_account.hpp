@@ -18,52 +18,71 @@ struct ClosedSegment {
   double other_chain;  ///< ... and of all other mass, what was charged included
 };
 
+/// What any one labelling may have brought to the last closing, ln: in paths that ended there in the blank, and in others.
+struct Brought {
+  static constexpr double infinity = std::numeric_limits<double>::infinity();
+  double blank = -infinity, other = -infinity;
+
+  /// One segment later. After the blank, a chain of prefixes collects its sums. After a label that begins the segment
+  /// once more, the paths that do so count beside those; where that gives more than there was, what there was.
+  /// @param first_label  ln of the largest probability of a label at the first frame of the segment
+  Brought after(const ClosedSegment& s, double first_label) const {
+    const double others = log_add_up(s.other_chain, first_label);
+    if (log_add_up(s.blank_chain, others) > 0.0)
+      return {std::nextafter(blank + s.blank_chain, infinity), log_add_up(blank + s.other_chain, other)};
+    return {std::nextafter(log_add_up(blank, other) + s.blank_chain, infinity),
+            log_add_up(blank + s.other_chain, other + others)};
+  }
+  /// The end of the stream, for the largest sum `chain` of all mass along a chain of prefixes of the last segment.
+  double at_end(double chain, double first_label) const {
+    return log_add_up(log_add_up(blank, other) + chain, other + first_label);
+  }
+  Brought with_other(double more) const { return {blank, log_add_up(other, more)}; }
+  friend Brought max(const Brought& a, const Brought& b) {
+    return {std::max(a.blank, b.blank), std::max(a.other, b.other)};
+  }
+};
+
 /// The certificate of a whole stream over its closed segments, in a few logarithms: hours fit into no double otherwise.
-/// Rows are normalised, so no labelling gains from the frames to come. docs/speech_stream.md has the proofs.
+/// What a segment dropped is worth no more than what later segments let any labelling keep. docs/speech_stream.md proves it.
 class StreamAccount {
  public:
-  /// @param first_label  ln of the largest probability of a label at the first frame of the segment
+  /// @param first_label  as in Brought::after()
   void close(const ClosedSegment& s, double first_label) {
-    outside_ = std::max(outside_, log_add_up(through_, kept_.upper + s.outside));
-    through_ = log_add_up(through_, kept_.upper + s.through);
-    kept_ = after(s.kept);
-    const double begun = log_add_up(blank_, other_);
-    other_ = log_add_up(begun + s.other_chain, other_ + first_label);
-    blank_ = begun + s.blank_chain;
-    blank_ = std::nextafter(blank_, infinity);
+    const Brought on = through_.after(s, first_label);
+    outside_ = max(outside_.after(s, first_label), on.with_other(kept_.upper + s.outside));
+    through_ = on.with_other(kept_.upper + s.through);
+    any_ = any_.after(s, first_label);
+    kept_ = kept_and(s.kept);
   }
 
   /// What no labelling of the stream but the answer exceeds.
-  /// @param open         certificate of the open segment, in which all mass is 1 at the start
-  /// @param chain        ln of the largest sum of masses and charges along a chain of prefixes in it
-  /// @param first_label  as in close(), of the open segment
+  /// @param open   certificate of the open segment, in which all mass is 1 at the start
+  /// @param chain  ln of the largest sum of masses and charges along a chain of prefixes in it
   Certificate others(const Certificate& open, double chain, double first_label) const {
-    const double charges = std::max(outside_, log_add_up(through_, kept_.upper + open.chains));
+    const double along = log_add_up(through_.at_end(chain, first_label), kept_.upper + open.chains);
     // 1 - (mass found) is not above (1 - kept) + kept (1 - mass found in the open segment).
     const double lost = -std::expm1(kept_.lower) * (1.0 + 0x1p-40);
     const double mass = log_add_up(log_up(lost, 0), kept_.upper + open.mass);
-    const double product = log_add_up(log_add_up(blank_, other_) + chain, other_ + first_label);
-    return {mass, charges, std::min(product, 0.0)};
+    return {mass, std::max(along, outside_.at_end(chain, first_label)), std::min(any_.at_end(chain, first_label), 0.0)};
   }
 
   /// ln P of the answer, from its mass in the open segment and that with all charges on its way there.
-  LogInterval answer(LogInterval open) const {
-    return {after(open).lower, std::min(0.0, log_add_up(through_, kept_.upper + open.upper))};
+  LogInterval answer(LogInterval open, double chain, double first_label) const {
+    const double upper = log_add_up(through_.at_end(chain, first_label), kept_.upper + open.upper);
+    return {kept_and(open).lower, std::min(0.0, upper)};
   }
 
  private:
-  static constexpr double infinity = std::numeric_limits<double>::infinity();
-
-  LogInterval after(LogInterval segment) const {  // the sums rounded outward
-    return {std::nextafter(kept_.lower + segment.lower, -infinity),
-            std::nextafter(kept_.upper + segment.upper, infinity)};
+  LogInterval kept_and(LogInterval segment) const {  // the sums rounded outward
+    return {std::nextafter(kept_.lower + segment.lower, -Brought::infinity),
+            std::nextafter(kept_.upper + segment.upper, Brought::infinity)};
   }
 
   LogInterval kept_{0.0, 0.0};  ///< mass that the search has carried to the last closing; every other path is charged
-  double through_ = -infinity;  ///< charged to labellings that begin with the answer of the closed segments
-  double outside_ = -infinity;  ///< no other labelling exceeds it
-  double blank_ = 0.0;  ///< what any labelling may have brought to the last closing, in paths that end in the blank
-  double other_ = -infinity;  ///< the same in all other paths
+  Brought through_;             ///< charged to labellings that begin with the answer of the closed segments
+  Brought outside_;             ///< charged to any other
+  Brought any_{0.0};            ///< all mass of a labelling
 };
 
 }  // namespace mpp::speech
