@@ -11,6 +11,7 @@
 // --quick      few repetitions, under 50 seconds in all
 // --json FILE  {"bench", "device", "commit", "metrics": {name: number}}; '-' is stdout, which then carries nothing else
 #include <malloc.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -43,6 +44,20 @@ class Stopwatch {
  private:
   using Clock = std::chrono::steady_clock;
   Clock::time_point start_ = Clock::now();
+};
+
+/// The same of the calling thread alone: what others do on the machine does not count.
+class ThreadStopwatch {
+ public:
+  double seconds() const { return now() - start_; }
+
+ private:
+  static double now() {
+    timespec t{};
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
+  }
+  double start_ = now();
 };
 
 /// Quantile q of the samples, linear between the two nearest order statistics (Hyndman-Fan type 7, as NumPy does).

@@ -122,6 +122,22 @@ inline std::vector<speech::NgramModel> fuzz_models(std::size_t count) {
   return models;
 }
 
+/// A broken twin of the look-ahead: the largest emission of each frame, and nothing for the words that may come, which is
+/// a bound only where words cost something.
+struct LargestEmissions {
+  static constexpr bool admissible = true;
+  LargestEmissions(const speech::FoldedGraph& folded, const speech::Emissions& e, std::pmr::memory_resource*,
+                   const speech::LookAheadOptions& = {})
+      : rest_(e.frames + 1, static_cast<double>(folded.words().end_upper())) {
+    for (std::size_t t = e.frames; t-- > 0;)
+      rest_[t] = rest_[t + 1] + static_cast<double>(*std::ranges::max_element(e.row(t)));
+  }
+  static Bytes bytes(const speech::FoldedGraph&, std::size_t) { return {}; }
+  static Bytes building_bytes(const speech::FoldedGraph&, std::size_t) { return {}; }
+  double remaining(std::size_t t, speech::WordGraph::Position) const { return rest_[t]; }
+  std::vector<double> rest_;
+};
+
 /// Decodes small random problems level by level and compares each answer with all labellings.
 template <class LookAhead, class Policy>
 ViterbiTally fuzz_viterbi(std::size_t cases, std::uint64_t seed, Scene scene = Scene::mixed) {

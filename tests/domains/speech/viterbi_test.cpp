@@ -80,21 +80,6 @@ struct UnigramLookAhead : DenseLookAhead {
         }) {}
   static WordGraph::State empty(const FoldedGraph&) { return WordGraph::State{}; }
 };
-/// The largest emission of each frame, and nothing for the words that may come: a bound only where words cost something.
-struct LargestEmissions {
-  static constexpr bool admissible = true;
-  LargestEmissions(const FoldedGraph& folded, const Emissions& e, std::pmr::memory_resource*,
-                   const LookAheadOptions& = {})
-      : rest_(e.frames + 1, static_cast<double>(folded.words().end_upper())) {
-    for (std::size_t t = e.frames; t-- > 0;)
-      rest_[t] = rest_[t + 1] + static_cast<double>(*std::ranges::max_element(e.row(t)));
-  }
-  static Bytes bytes(const FoldedGraph&, std::size_t) { return {}; }
-  static Bytes building_bytes(const FoldedGraph&, std::size_t) { return {}; }
-  double remaining(std::size_t t, WordGraph::Position) const { return rest_[t]; }
-  std::vector<double> rest_;
-};
-
 TEST(Viterbi, TheTestsAboveCatchSumsRoundedToNearest) {
   EXPECT_GT((fuzz_viterbi<LookAhead, NearestSums>(5'000, 2, Scene::large_numbers).gap_violations), 0U);
 }
