@@ -48,7 +48,7 @@ class CodedRows {
   struct Plane {
     DeviceArray<std::uint8_t> signs;  // layout "blocks"
     DeviceArray<Half> scale, residual, norm;
-    DeviceArray<float> top_scale;
+    DeviceArray<float> top_scale, top_residual;
   };
 
   CodedRows(const Context& context, const SeededRows& seeded)
@@ -67,6 +67,7 @@ class CodedRows {
       plane[p].residual = DeviceArray<Half>(context, columns[p].residual);
       plane[p].norm = DeviceArray<Half>(context, columns[p].norm);
       plane[p].top_scale = DeviceArray<float>(context, columns[p].top_scale);
+      plane[p].top_residual = DeviceArray<float>(context, columns[p].top_residual);
     }
   }
 
@@ -75,7 +76,7 @@ class CodedRows {
     const Plane& of = plane[p];
     kernels::FactorColumns factors{of.scale.span(), of.residual.span(), same_norm_, of.norm.span()};
     if (p == 0) factors.norm = {};  // all codes of one slice have the same
-    return {factors, block_offset, {}, allowed, of.top_scale.span()};
+    return {factors, block_offset, {}, allowed, of.top_scale.span(), of.top_residual.span()};
   }
 
   std::array<Plane, screened_planes> plane;
@@ -83,12 +84,13 @@ class CodedRows {
  private:
   struct Columns {
     std::vector<Half> scale, residual, norm;
-    std::vector<float> top_scale;
+    std::vector<float> top_scale, top_residual;
     void resize(std::size_t n) {
       scale.resize(n);
       residual.resize(n);
       norm.resize(n);
       top_scale.resize(n / block_rows, 0.0F);
+      top_residual.resize(n / block_rows, 0.0F);
     }
   };
 
@@ -106,8 +108,12 @@ class CodedRows {
         columns[p].scale[first + i] = factors[i].scale;
         columns[p].residual[first + i] = factors[i].residual;
         columns[p].norm[first + i] = factors[i].norm;
-        float& top = columns[p].top_scale[(first + i) / block_rows];
-        top = std::max(top, kernels::to_float(factors[i].scale));
+        const auto raise = [&](std::vector<float>& tops, Half factor) {
+          float& top = tops[(first + i) / block_rows];
+          top = std::max(top, kernels::to_float(factor));
+        };
+        raise(columns[p].top_scale, factors[i].scale);
+        raise(columns[p].top_residual, factors[i].residual);
       }
     }
   }

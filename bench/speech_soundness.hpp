@@ -44,8 +44,7 @@ inline void fuzz_max(Soundness& total, std::size_t cases) {
 inline void fuzz_streams(Soundness& total, std::size_t cases) {
   const test::StreamTally found = test::fuzz_streams(cases, 2);
   total.cases += found.cases;
-  total.violations +=
-      found.gap_violations + found.score_violations + found.segment_violations + found.chunk_differences;
+  total.violations += found.violations();
   total.certified += found.certified;
 }
 

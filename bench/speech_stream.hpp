@@ -53,6 +53,7 @@ inline bool measure_stream(Report& report, const speech::EmissionMatrix& sentenc
     take();
     if (stream.frames() < next) continue;
     const double now = resident_bytes();
+    expects<std::runtime_error>(now > 0.0, "bench_speech: this system does not tell the resident memory of a process");
     first = first == 0.0 ? now : first;
     change = std::max(change, std::abs(now / first - 1.0));
     next += 5 * minute;

@@ -6,6 +6,8 @@ function(mpp_library name)
   add_library(mpp::${name} ALIAS mpp_${name})
   set_target_properties(mpp_${name} PROPERTIES EXPORT_NAME ${name} OUTPUT_NAME mpp_${name})
   target_compile_features(mpp_${name} PUBLIC cxx_std_20)
+  # Public headers round bounds too: a fused multiply-add in a caller's source would change which roundings happen.
+  target_compile_options(mpp_${name} PUBLIC $<$<COMPILE_LANG_AND_ID:CXX,GNU,Clang,AppleClang>:-ffp-contract=off>)
   target_include_directories(mpp_${name}
     PUBLIC $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
     PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})

@@ -50,7 +50,7 @@ struct Options {
 void describe(CLI::App& app, Options& o) {
   app.add_option("--data", o.data,
                  "Folder of an emission set (examples/models/speech/README.md), quietest condition first")
-      ->capture_default_str()
+      ->default_str("examples/models/commands")
       ->check(CLI::ExistingDirectory);
   app.add_option("--epsilon", o.epsilon,
                  "Gap accepted, in nats, one or more: no other transcript may be more than exp(epsilon) times as "
@@ -132,7 +132,8 @@ class Turns {
   void climb(const typename Decoder::Request& request, Condition& condition) const {
     const auto outcome = decode(controller_, request, 0.0, condition.gaps.size());
     for (std::size_t level = 0; level < condition.gaps.size(); ++level)
-      condition.gaps[level].push_back(level < outcome.trace.size() ? outcome.trace[level].bound.value() : 0.0);
+      condition.gaps[level].push_back(level < outcome.trace.size() ? outcome.trace[level].bound.value()
+                                                                   : outcome.bound.value());
   }
 
   const Decoder& decoder_;

@@ -101,7 +101,8 @@ def summarise(task, compared, answers, rises, objective, metrics):
     ours = answers["mpp", task.name][-1]
     mine = statistics.median(a.seconds for a in answers["mpp", task.name])
     best = value_of(objective, task, ours)
-    sound = abs(best - ours.score) <= AGREEMENT
+    sound = abs(best - ours.score) <= AGREEMENT and math.isfinite(ours.more["gap"])
+    proof = "proof" if ours.more["gap"] == 0.0 else "gap"
     for system in compared:
         found = answers[system.name, task.name]
         ms = [a.seconds * 1e3 for a in found]
@@ -121,7 +122,7 @@ def summarise(task, compared, answers, rises, objective, metrics):
                 sound = sound and abs(worth - found[-1].score) <= AGREEMENT  # so the objectives are the same
         shown = f"{worth:.4f}" if worth > -math.inf else "not in lexicon"
         below = f"{best - worth:.4f}" if worth > -math.inf else "-"
-        say(f"{system.name:17}{system.width or 'proof':>7}{f'{middle:.2f} ({min(ms):.2f} - {max(ms):.2f})':>32}{shown:>14}"
+        say(f"{system.name:17}{system.width or proof:>7}{f'{middle:.2f} ({min(ms):.2f} - {max(ms):.2f})':>32}{shown:>14}"
             f"{below:>12}{rises[system.name, task.name] / 1e6:>9.3f}{middle / (mine * 1e3):>9.2f}")  # fmt: skip
     metrics[f"speech.gap.mpp.{task.name}"] = ours.more["gap"]
     metrics[f"speech.live_max.mpp.{task.name}"] = ours.more["live_max"]

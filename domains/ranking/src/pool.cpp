@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <functional>
 #include <numeric>
 
 #include <mpp/ranking/cells.hpp>
@@ -39,7 +38,9 @@ std::vector<std::uint32_t> place(std::span<const std::uint32_t> cell, std::span<
                       " slots; use fewer cells");
   std::vector<std::uint32_t> order(cell.size()), slot(cell.size());
   std::iota(order.begin(), order.end(), 0U);
-  std::ranges::stable_sort(order, std::greater(), [&](std::uint32_t row) { return distance[row]; });
+  std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) {
+    return distance[a] > distance[b] || (distance[a] == distance[b] && a < b);
+  });
   for (const std::uint32_t row : order) slot[row] = static_cast<std::uint32_t>(next[cell[row]]++);
   return slot;
 }

@@ -23,6 +23,11 @@ void check(const ViterbiOptions& options) {
   expects<ValueError>(options.words_per_hypothesis >= 1 && options.words_per_hypothesis <= most_words,
                       "ViterbiTier: words_per_hypothesis is ", options.words_per_hypothesis, ", expected in [1, ",
                       most_words, "]");
+  expects<ValueError>(options.exact_cap * options.words_per_hypothesis < std::size_t{1} << 30,
+                      "ViterbiTier: exact_cap is ", options.exact_cap, " and words_per_hypothesis ",
+                      options.words_per_hypothesis, ", expected a product below 2^30");
+  expects<ValueError>(options.look_ahead.follow.value_or(0.0) >= 0.0, "ViterbiTier: look_ahead.follow is ",
+                      options.look_ahead.follow.value_or(0.0), ", expected a number of nats, 0 or more");
   expects<ValueError>(options.beam_threshold > 0.0, "ViterbiTier: beam_threshold is ", options.beam_threshold,
                       ", expected a positive number");
 }

@@ -28,6 +28,8 @@ void check(const WordWeights& weights) {
   check(weights.word_bonus, "word_bonus");
   if (weights.unknown_score != -infinity) check(weights.unknown_score, "unknown_score");
   check(weights.silence_score, "silence_score");
+  expects<ValueError>(weights.silence.value_or(0) < Token{1} << 31, "WordGraph: silence is ",
+                      weights.silence.value_or(0), ", expected below 2^31; leave it out where there is none");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <limits>
+#include <new>
 #include <stdexcept>
 
 #include <cuda_runtime.h>
@@ -12,7 +13,8 @@ namespace mpp::kernels::cuda {
 
 inline cudaStream_t stream_of(const Context& context) noexcept { return static_cast<cudaStream_t>(context.stream); }
 
-/// @throws BackendUnavailable when there is no device that can run us, std::runtime_error for any other CUDA error
+/// @throws BackendUnavailable when there is no device that can run us, std::bad_alloc when
+/// its memory is full, std::runtime_error for any other CUDA error
 inline void check(cudaError_t code, const char* operation) {
   if (code == cudaSuccess) return;
   cudaGetLastError();  // a reported error must not be reported again by the next operation
@@ -25,6 +27,8 @@ inline void check(cudaError_t code, const char* operation) {
     case cudaErrorSystemDriverMismatch:
     case cudaErrorCompatNotSupportedOnDevice:
       throw BackendUnavailable(message);
+    case cudaErrorMemoryAllocation:
+      throw std::bad_alloc();
     default:
       throw std::runtime_error(message);
   }

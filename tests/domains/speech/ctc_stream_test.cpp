@@ -25,6 +25,7 @@ TEST(CtcStream, GapsAreNeverBelowTheTruthAndChunksChangeNothing) {
   EXPECT_EQ(t.whole_violations, 0U);
   EXPECT_EQ(t.score_violations, 0U);
   EXPECT_EQ(t.segment_violations, 0U);
+  EXPECT_EQ(t.frame_violations, 0U);
   EXPECT_EQ(t.chunk_differences, 0U);
   std::cout << "certified " << t.certified << " of " << t.cases << ", " << t.forced << " forced, " << t.closed
             << " closed\n";

@@ -23,7 +23,13 @@ struct StreamTally {
   std::size_t whole_violations = 0;    ///< the product over the segments below the truth
   std::size_t score_violations = 0;    ///< ln P outside its interval
   std::size_t segment_violations = 0;  ///< the gap of a segment below the truth
+  std::size_t frame_violations = 0;    ///< a label not after the one before it, or outside of its segment
   std::size_t chunk_differences = 0;   ///< fed in other chunks, something else came out
+
+  std::size_t violations() const {
+    return gap_violations + mass_violations + chain_violations + whole_violations + score_violations +
+           segment_violations + frame_violations + chunk_differences;
+  }
 };
 
 struct StreamRun {
@@ -114,7 +120,14 @@ StreamTally fuzz_streams(std::size_t cases, std::uint64_t seed, bool closings = 
         run.result.log_prob_lower > log_p + slack || run.result.log_prob_upper < log_p - slack ? 1 : 0;
 
     auto label = answer.begin();
+    std::uint64_t free = 0;
     for (const StreamSegment& s : run.output.segments) {
+      for (std::uint64_t i = 0; i < s.labels; ++i) {
+        const auto& emitted = run.output.labels[static_cast<std::size_t>(label - answer.begin()) + i];
+        const bool inside = emitted.frame >= std::max(free, s.first_frame) && emitted.frame < s.end_frame;
+        tally.frame_violations += inside ? 0 : 1;
+        free = emitted.frame + 1;
+      }
       const auto end = label + static_cast<std::ptrdiff_t>(s.labels);
       const bool last = s.end_frame == frames && &s == &run.output.segments.back() && s.blank == 1.0;
       const std::size_t end_frame = last ? frames : s.end_frame - 1;  // without the frame that is given to be a blank

@@ -11,7 +11,8 @@ enum class Device : std::uint8_t { cpu, cuda };
 
 constexpr std::string_view name(Device device) noexcept { return device == Device::cpu ? "cpu" : "cuda"; }
 
-/// Where and how an operation runs. Spans passed with it point to memory of `device`.
+/// Where and how an operation runs. Spans passed with it point to memory of `device`. Operations on CUDA take scratch memory
+/// from a pool of the library's own, which keeps up to 64 MiB of a GPU between them: leave that out of a ledger's cap.
 struct Context {
   Device device = Device::cpu;
   void* stream = nullptr;  ///< CUDA stream, null for the default one; operations return when their result is ready

@@ -91,7 +91,7 @@ class CtcStreamDecoder {
       commit(output);
   }
 
-  void uncommitted(std::vector<StreamLabel>& labels) const { (void)read(search_.live().front().node, labels); }
+  void uncommitted(std::vector<StreamLabel>& labels) const { (void)read(search_.live().front().node, 0, labels); }
 
   StreamResult finish(StreamOutput& output) {
     const std::uint32_t answer = search_.live().front().node;
@@ -218,11 +218,12 @@ class CtcStreamDecoder {
 
   // Appends the labels of the best hypothesis down to `last`, which is on its way. Each was emitted before the next one.
   // Returns the first frame that is free for a label after them.
-  std::uint64_t read(std::uint32_t last, std::vector<StreamLabel>& labels) const {
+  // `behind`: how many frames after those of the best hypothesis's labels have to stay free.
+  std::uint64_t read(std::uint32_t last, std::size_t behind, std::vector<StreamLabel>& labels) const {
     const auto& trie = search_.trie();
     const auto first = static_cast<std::ptrdiff_t>(labels.size());
     const auto now = static_cast<std::uint32_t>(search_.frames() - 1);
-    std::uint64_t limit = frames_;
+    std::uint64_t limit = frames_ - behind;
     for (std::uint32_t n = search_.live().front().node; trie.parent(n) != no_index; n = trie.parent(n)) {
       // The difference modulo 2^32 is right for labels that have waited for fewer frames than that.
       const auto age = static_cast<std::uint32_t>(now - trie.stamp(n).frame);
@@ -240,7 +241,9 @@ class CtcStreamDecoder {
 
   void hand_out(std::uint32_t last, StreamOutput& output) {
     labels_ -= output.labels.size();
-    free_frame_ = read(last, output.labels);
+    // Each live hypothesis may win yet: the frames after a label have to hold all that the longest has behind it.
+    const std::size_t behind = longest_live() - search_.trie().depth(search_.live().front().node);
+    free_frame_ = read(last, behind, output.labels);
     labels_ += output.labels.size();
   }
 

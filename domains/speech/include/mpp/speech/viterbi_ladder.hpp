@@ -98,7 +98,9 @@ class BasicViterbiLadder {
       const auto labels = read(search.history(), search.found_history(rank));
       std::size_t known = 0;
       while (known < incumbents_.size() && !same(incumbents_.labels(known), labels)) ++known;
-      if (known < incumbents_.size() && incumbents_.log_probability(known).upper >= score) continue;
+      if (known < incumbents_.size() &&
+          !better(labels, {score, score}, incumbents_.labels(known), incumbents_.log_probability(known)))
+        continue;
       ++different;
       LogInterval p = alignment_->align(emissions, graph, labels);
       p.upper = std::max(p.upper, score);

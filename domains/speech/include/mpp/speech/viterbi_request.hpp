@@ -36,7 +36,8 @@ struct WordFrames {
 };
 
 struct ViterbiResult {
-  std::vector<WordTranscript> best;   ///< at most n_best, best first, each with other words; at least one
+  /// At most n_best, best first, at least one; no two of the same words, where an unknown word is its tokens.
+  std::vector<WordTranscript> best;
   std::vector<std::uint32_t> frames;  ///< for each token of the first: the frame that first emits it
   std::vector<WordFrames> spans;      ///< for each word of the first
   double gap{};                       ///< nats: no labelling scores more than the first plus gap

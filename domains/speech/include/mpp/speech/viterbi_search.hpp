@@ -47,7 +47,7 @@ static_assert(sizeof(PathHypothesis) == 20);
 
 struct ViterbiLimits {
   std::size_t live_cap = 16;          ///< hypotheses kept after each frame, in [1, most_paths]
-  std::size_t history_capacity = 64;  ///< words known at a time, more than frames
+  std::size_t history_capacity = 64;  ///< words known at a time, at least frames + 2
   double beam_threshold = std::numeric_limits<double>::infinity();  ///< nats that one may be below the frame's best
   bool exact = false;  ///< throw SearchTooLong where otherwise something would be dropped
 };
@@ -85,7 +85,7 @@ class BasicViterbiSearch {
   BasicViterbiSearch(std::pmr::memory_resource* memory, const Emissions& emissions, const WordGraph& graph,
                      const LookAhead& look_ahead, const ViterbiLimits& limits)
       : emissions_(emissions), graph_(&graph), lexicon_(&graph.lexicon()), look_ahead_(&look_ahead),
-        limits_(checked(limits)), nodes_(static_cast<Position>(lexicon_->nodes())),
+        limits_(checked(limits, emissions.frames)), nodes_(static_cast<Position>(lexicon_->nodes())),
         history_(memory, limits.history_capacity), live_(memory), checkpoint_(memory), candidates_(memory),
         table_(memory, most_candidates(limits)), emission_(memory), through_root_(memory) {
     live_.reserve(limits.live_cap);
@@ -172,11 +172,12 @@ class BasicViterbiSearch {
   static std::uint32_t packed(std::uint32_t history, bool blank) {
     return history << 1 | static_cast<std::uint32_t>(blank);
   }
-  static const ViterbiLimits& checked(const ViterbiLimits& limits) {
+  static const ViterbiLimits& checked(const ViterbiLimits& limits, std::size_t frames) {
     expects<ValueError>(limits.live_cap >= 1 && limits.live_cap <= most_paths, "ViterbiSearch: live_cap is ",
                         limits.live_cap, ", expected in [1, ", most_paths, "]");
-    expects<ShapeError>(limits.history_capacity < std::size_t{1} << 31, "ViterbiSearch: history_capacity is ",
-                        limits.history_capacity, ", expected below 2^31");
+    expects<ShapeError>(limits.history_capacity >= frames + 2 && limits.history_capacity < std::size_t{1} << 31,
+                        "ViterbiSearch: history_capacity is ", limits.history_capacity,
+                        ", expected at least frames + 2 = ", frames + 2, " and below 2^31");
     return limits;
   }
   PathHypothesis start() const { return {0.0, 0, true, graph_->begin(), WordHistory::beginning}; }
