@@ -182,8 +182,10 @@ TEST_F(RealStream, AnHourTakesTheMemoryOfTheFirstMinute) {
   const std::size_t last_minute = resident_bytes();
   EXPECT_EQ(memory.live, taken);
   EXPECT_EQ(memory.requests, requests);
+#ifndef __SANITIZE_ADDRESS__  // it keeps what the chunks of this test give back; what the stream takes is counted above
   EXPECT_NEAR(static_cast<double>(last_minute), static_cast<double>(first_minute),
               0.01 * static_cast<double>(first_minute));
+#endif
   EXPECT_LE(most_partial, CtcStreamOptions{}.longest_uncommitted);
   const StreamResult result = stream.finish(output);
   labels += output.labels.size();
