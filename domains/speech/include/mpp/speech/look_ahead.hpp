@@ -15,8 +15,8 @@ namespace mpp::speech {
 
 struct LookAheadOptions {
   /// Arcs of a token that is worse than the best of its frame by more than this (nats) share one bound in that frame.
-  /// Smaller is faster and looser. The default is half of FoldedGraph::spread(), what the model can make of a word, but
-  /// at least 6 and at most 16: a path that takes such an arc for nothing then loses nearly always.
+  /// Smaller is faster and looser. The default is three quarters of FoldedGraph::spread(), what the model can make of a
+  /// word, but at least 8 and at most 16: a path that takes such an arc for nothing then loses nearly always.
   std::optional<double> follow{};
 };
 
