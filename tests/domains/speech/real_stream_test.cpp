@@ -150,9 +150,16 @@ class CountingResource : public std::pmr::memory_resource {
 TEST_F(RealStream, AnHourTakesTheMemoryOfTheFirstMinute) {
   constexpr std::uint64_t per_minute = 50 * 60, hour = 60 * per_minute;
   const EmissionMatrix m = libri();
-  EmissionMatrix noisy = m;
+  // All chunks are made beforehand: a sanitizer keeps what is given back, which is not the stream's.
+  std::vector<EmissionMatrix> chunks;
   std::mt19937_64 random(1);
   std::normal_distribution<float> normal;
+  for (std::uint64_t frames = 0; frames < hour; frames += m.frames) {
+    EmissionMatrix noisy = m;
+    const float noise = std::array{0.0F, 0.5F, 2.0F, 6.0F}[random() % 4];
+    std::ranges::transform(m.log_probs, noisy.log_probs.begin(), [&](float x) { return x + noise * normal(random); });
+    chunks.push_back(log_softmax(noisy));
+  }
   CountingResource memory;
   CtcStream stream(&memory, m.tokens, m.tokens - 1);
   const std::size_t taken = memory.live, requests = memory.requests;
@@ -162,10 +169,7 @@ TEST_F(RealStream, AnHourTakesTheMemoryOfTheFirstMinute) {
   std::size_t first_minute = 0, proven = 0, labels = 0, most_partial = 0;
   double largest_gap = 0.0;
   std::chrono::duration<double> fed{};
-  while (stream.frames() < hour) {
-    const float noise = std::array{0.0F, 0.5F, 2.0F, 6.0F}[random() % 4];
-    std::ranges::transform(m.log_probs, noisy.log_probs.begin(), [&](float x) { return x + noise * normal(random); });
-    const EmissionMatrix chunk = log_softmax(noisy);
+  for (const EmissionMatrix& chunk : chunks) {
     const auto start = std::chrono::steady_clock::now();
     stream.feed({chunk.log_probs, chunk.frames, chunk.tokens, chunk.tokens - 1}, output);
     fed += std::chrono::steady_clock::now() - start;
@@ -182,10 +186,8 @@ TEST_F(RealStream, AnHourTakesTheMemoryOfTheFirstMinute) {
   const std::size_t last_minute = resident_bytes();
   EXPECT_EQ(memory.live, taken);
   EXPECT_EQ(memory.requests, requests);
-#ifndef __SANITIZE_ADDRESS__  // it keeps what the chunks of this test give back; what the stream takes is counted above
   EXPECT_NEAR(static_cast<double>(last_minute), static_cast<double>(first_minute),
               0.01 * static_cast<double>(first_minute));
-#endif
   EXPECT_LE(most_partial, CtcStreamOptions{}.longest_uncommitted);
   const StreamResult result = stream.finish(output);
   labels += output.labels.size();
