@@ -13,25 +13,27 @@ void backward_bound(const Context& context, const BackwardGraph& graph, std::spa
   const auto size = [](const char* name, std::size_t is, std::size_t expected) {
     expects<ShapeError>(is == expected, "backward_bound: ", name, " has ", is, " values, expected ", expected);
   };
-  expects<ShapeError>(graph.token_arcs.size() >= 2, "backward_bound: token_arcs has ", graph.token_arcs.size(),
-                      " values, expected at least 2");
+  expects<ShapeError>(graph.tokens >= 1, "backward_bound: tokens is 0, expected at least 1, the blank");
+  expects<ShapeError>(!graph.groups.empty() && !graph.targets.empty(), "backward_bound: groups has ",
+                      graph.groups.size(), " values and targets ", graph.targets.size(),
+                      ", expected at least the last one of each");
   expects<ShapeError>(!frame_begin.empty(), "backward_bound: frame_begin is empty, expected at least the 0");
   expects<ShapeError>(graph.states % backward_padding == 0 && graph.states < 0x7FFFFFFF - graph.root_token.size(),
                       "backward_bound: states is ", graph.states, ", expected a multiple of ", backward_padding,
                       " below 2^31");
-  expects<ValueError>(graph.blank < graph.tokens(), "backward_bound: blank is ", graph.blank, ", expected below ",
-                      graph.tokens());
+  expects<ValueError>(graph.blank < graph.tokens, "backward_bound: blank is ", graph.blank, ", expected below ",
+                      graph.tokens);
   expects<ValueError>(graph.silence < graph.root_token.size() || graph.silence == BackwardGraph::no_root,
                       "backward_bound: silence is ", graph.silence, ", expected below ", graph.root_token.size());
-  expects<ValueError>(options.follow >= 0 && options.follow <= backward_step, "backward_bound: follow is ",
-                      options.follow, ", expected in [0, 2^28]");
+  expects<ValueError>(options.follow >= 0 && options.follow <= backward_all, "backward_bound: follow is ",
+                      options.follow, ", expected in [0, 2^30]");
   expects<ValueError>(options.last >= -backward_step && options.last <= backward_gain, "backward_bound: last is ",
                       options.last, ", expected in [-2^28, 2^24]");
   expects<ValueError>(options.shift <= 30, "backward_bound: shift is ", options.shift, ", expected at most 30");
-  const std::size_t utterances = frame_begin.size() - 1, frames = loss.size() / graph.tokens();
+  const std::size_t utterances = frame_begin.size() - 1, frames = loss.size() / graph.tokens;
   size("column_begin", graph.column_begin.size(), graph.columns() + 1);
-  size("token_repeats", graph.token_repeats.size(), graph.tokens() + 1);
-  size("loss", loss.size(), frames * graph.tokens());
+  size("arc_to", graph.arc_to.size(), graph.arcs.size());
+  size("loss", loss.size(), frames * graph.tokens);
   size("scratch", scratch.size(), utterances * backward_scratch(graph));
   size("offset", offset.size(), frames + utterances);
   size("code", code.size(), (frames + utterances) * graph.width());

@@ -14,8 +14,8 @@ struct BackwardLayout {
   std::size_t leaving;  ///< [states] best arc of the frame
   std::size_t repeat;   ///< [repeats] the same for arcs that need a blank before
   std::size_t row;      ///< [width] largest of each column
-  std::size_t entered;  ///< [tokens] largest of what a token leads to
   std::size_t root;     ///< [root arcs]
+  std::size_t active;   ///< [groups] numbers of those that are followed
   std::size_t size;
 };
 
@@ -26,9 +26,9 @@ inline BackwardLayout backward_layout(const BackwardGraph& graph) noexcept {
   at.leaving = at.blank + graph.states;
   at.repeat = at.leaving + graph.states;
   at.row = at.repeat + padded(graph.repeats.size());
-  at.entered = at.row + padded(graph.width());
-  at.root = at.entered + padded(graph.tokens());
-  at.size = at.root + padded(graph.root_arcs.size());
+  at.root = at.row + padded(graph.width());
+  at.active = at.root + padded(graph.root_arcs.size());
+  at.size = at.active + padded(graph.groups.size());
   return at;
 }
 

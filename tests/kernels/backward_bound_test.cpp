@@ -21,7 +21,7 @@ class BackwardBoundTest : public KernelTest {
   static Bounds run(const HostBackwardGraph& graph, const std::vector<std::int32_t>& loss,
                     const std::vector<std::uint32_t>& frame_begin, const BackwardOptions& options) {
     const DeviceBackwardGraph device(context(), graph);
-    const std::size_t utterances = frame_begin.size() - 1, rows = loss.size() / graph.view().tokens() + utterances;
+    const std::size_t utterances = frame_begin.size() - 1, rows = loss.size() / graph.view().tokens + utterances;
     DeviceArray<std::int32_t> scratch(context(), utterances * backward_scratch(graph.view()));
     DeviceArray<std::int16_t> code(context(), rows * graph.view().width());
     DeviceArray<std::int64_t> offset(context(), rows);
@@ -31,7 +31,7 @@ class BackwardBoundTest : public KernelTest {
   }
   static Bounds run(const HostBackwardGraph& graph, const std::vector<std::int32_t>& loss,
                     const BackwardOptions& options) {
-    return run(graph, loss, {0, static_cast<std::uint32_t>(loss.size() / graph.view().tokens())}, options);
+    return run(graph, loss, {0, static_cast<std::uint32_t>(loss.size() / graph.view().tokens)}, options);
   }
 };
 MPP_ON_ALL_DEVICES(BackwardBoundTest);
@@ -78,7 +78,7 @@ TEST_P(BackwardBoundTest, IsNeverBelowTheBestPathForGraphsOfAnyShape) {
         for (const std::uint32_t shift : {0U, 3U}) {
           // Codes reach 32767 steps down: enough for the small costs, a raised floor for the large ones.
           const Comparison result =
-              compare(run(graph, loss, {.last = -17, .follow = backward_step, .shift = shift}), truth, shift);
+              compare(run(graph, loss, {.last = -17, .follow = backward_all, .shift = shift}), truth, shift);
           ASSERT_EQ(result.below, 0U) << shape.tokens << " tokens, " << frames << " frames";
         }
       }
@@ -91,7 +91,7 @@ TEST_P(BackwardBoundTest, IsExactWhereNothingIsRaised) {
     const HostBackwardGraph graph = random_backward_graph(shape, seed);
     const auto loss = random_losses(40, shape.tokens, shape.cost, seed);
     const auto truth = reference::backward_bound(graph.view(), loss, 5);
-    const Bounds bounds = run(graph, loss, {.last = 5, .follow = backward_step});
+    const Bounds bounds = run(graph, loss, {.last = 5, .follow = backward_all});
     for (std::size_t t = 0; t < truth.size(); ++t)
       for (std::size_t c = 0; c < truth[t].size(); ++c)
         if (std::isfinite(truth[t][c])) {
@@ -126,12 +126,12 @@ TEST_P(BackwardBoundTest, HoldsAtTheLargestLossesAndWeights) {
     const auto loss = random_losses(50, shape.tokens, backward_step, seed);
     const auto truth = reference::backward_bound(graph.view(), loss, backward_gain);
     for (const std::uint32_t shift : {0U, 10U, 30U})
-      for (const std::int32_t follow : {0, 1 << 20, backward_step})
+      for (const std::int32_t follow : {0, 1 << 20, backward_step, backward_all})
         ASSERT_EQ(
             compare(run(graph, loss, {.last = backward_gain, .follow = follow, .shift = shift}), truth, shift).below,
             0U);
     const std::vector<std::int32_t> worst(50 * shape.tokens, -backward_step);
-    ASSERT_EQ(compare(run(graph, worst, {.last = -backward_step, .follow = backward_step, .shift = 9}),
+    ASSERT_EQ(compare(run(graph, worst, {.last = -backward_step, .follow = backward_all, .shift = 9}),
                       reference::backward_bound(graph.view(), worst, -backward_step), 9)
                   .below,
               0U);
@@ -160,7 +160,7 @@ TEST_P(BackwardBoundTest, UtterancesOfABatchDoNotMeet) {
 
 TEST_P(BackwardBoundTest, EqualsTheCpuBitForBit) {
   for (const BackwardShape& shape : shapes)
-    for (const std::int32_t follow : {0, shape.cost / 3, backward_step}) {
+    for (const std::int32_t follow : {0, shape.cost / 3, backward_all}) {
       const HostBackwardGraph graph = random_backward_graph(shape, 11);
       const std::vector<std::uint32_t> begin{0, 33, 50};
       const auto loss = random_losses(50, shape.tokens, shape.cost, 12);
@@ -186,12 +186,18 @@ TEST_P(BackwardBoundTest, TheTestsAboveCatchARepeatWithoutABlankAndALostArc) {
       breaks(broken);
       const auto loss = random_losses(12, shape.tokens, shape.cost, seed);
       const Comparison result =
-          compare(run(broken, loss, {.follow = backward_step}), reference::backward_bound(graph.view(), loss, 0), 0);
+          compare(run(broken, loss, {.follow = backward_all}), reference::backward_bound(graph.view(), loss, 0), 0);
       count += exact ? result.values - result.tight : result.below;
     }
     return count;
   };
-  EXPECT_GT(below([](HostBackwardGraph& g) { g.repeats.clear(), g.token_repeats.assign(5, 0); }, false), 20U);
+  EXPECT_GT(below(
+                [](HostBackwardGraph& g) {
+                  g.repeats.clear();
+                  for (auto& group : g.groups) group.repeats = 0;
+                },
+                false),
+            20U);
   EXPECT_GT(below(
                 [](HostBackwardGraph& g) {
                   for (auto& arc : g.arcs) arc.weight -= 1;
@@ -225,7 +231,7 @@ TEST_P(BackwardBoundTest, NamesTheArgumentThatDoesNotFit) {
   };
   const auto contains = [](const std::string& text, const char* part) { return text.find(part) != std::string::npos; };
   EXPECT_TRUE(contains(message([](auto& g, auto&) { g.states = 3; }), "states is 3"));
-  EXPECT_TRUE(contains(message([](auto& g, auto&) { g.token_arcs = {}; }), "token_arcs has 0"));
+  EXPECT_TRUE(contains(message([](auto& g, auto&) { g.groups = {}; }), "groups has 0"));
   EXPECT_TRUE(contains(message([](auto&, auto&) {}, 11), "loss has 11"));
   EXPECT_TRUE(contains(message([](auto&, auto&) {}, 10, 2), "offset has 2"));
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include <mpp/kernels/backward_bound.hpp>
@@ -12,16 +13,18 @@ namespace mpp::kernels {
 
 /// The arrays of a BackwardGraph, on the host.
 struct HostBackwardGraph {
-  std::size_t states = 0;
-  std::vector<std::uint32_t> column_begin{0}, column_token, root_token, token_arcs, token_repeats;
+  std::size_t tokens = 0, states = 0;
+  std::vector<std::uint32_t> column_begin{0}, column_token, root_token, arc_to;
+  std::vector<BackwardGroup> groups;
+  std::vector<BackwardTarget> targets;
   std::vector<BackwardArc> arcs;
   std::vector<BackwardRepeat> repeats;
   std::vector<BackwardRootArc> root_arcs;
   std::uint32_t blank = 0, silence = BackwardGraph::no_root;
 
   BackwardGraph view() const {
-    return {states,        column_begin, column_token, root_token, token_arcs, arcs,
-            token_repeats, repeats,      root_arcs,    blank,      silence};
+    return {tokens, states, column_begin, column_token, root_token, groups, targets,
+            arcs,   arc_to, repeats,      root_arcs,    blank,      silence};
   }
 };
 
@@ -30,19 +33,23 @@ class DeviceBackwardGraph {
  public:
   DeviceBackwardGraph(const Context& context, const HostBackwardGraph& g)
       : host_(g), column_begin_(context, std::span(g.column_begin)), column_token_(context, std::span(g.column_token)),
-        root_token_(context, std::span(g.root_token)), token_arcs_(context, std::span(g.token_arcs)),
-        token_repeats_(context, std::span(g.token_repeats)), arcs_(context, std::span(g.arcs)),
-        repeats_(context, std::span(g.repeats)), root_arcs_(context, std::span(g.root_arcs)) {}
+        root_token_(context, std::span(g.root_token)), groups_(context, std::span(g.groups)),
+        targets_(context, std::span(g.targets)), arcs_(context, std::span(g.arcs)),
+        arc_to_(context, std::span(g.arc_to)), repeats_(context, std::span(g.repeats)),
+        root_arcs_(context, std::span(g.root_arcs)) {}
   BackwardGraph view() const {
-    return {host_.states,       column_begin_.span(), column_token_.span(),  root_token_.span(),
-            token_arcs_.span(), arcs_.span(),         token_repeats_.span(), repeats_.span(),
-            root_arcs_.span(),  host_.blank,          host_.silence};
+    return {host_.tokens,      host_.states,    column_begin_.span(), column_token_.span(), root_token_.span(),
+            groups_.span(),    targets_.span(), arcs_.span(),         arc_to_.span(),       repeats_.span(),
+            root_arcs_.span(), host_.blank,     host_.silence};
   }
 
  private:
   const HostBackwardGraph& host_;
-  DeviceArray<std::uint32_t> column_begin_, column_token_, root_token_, token_arcs_, token_repeats_;
+  DeviceArray<std::uint32_t> column_begin_, column_token_, root_token_;
+  DeviceArray<BackwardGroup> groups_;
+  DeviceArray<BackwardTarget> targets_;
   DeviceArray<BackwardArc> arcs_;
+  DeviceArray<std::uint32_t> arc_to_;
   DeviceArray<BackwardRepeat> repeats_;
   DeviceArray<BackwardRootArc> root_arcs_;
 };
@@ -79,20 +86,41 @@ inline HostBackwardGraph random_backward_graph(const BackwardShape& shape, unsig
       if (g.root_token[i] == token) to.push_back(static_cast<std::uint32_t>(g.states + i));
     return to.empty() ? ~0U : to[below(to.size())];
   };
-  for (std::size_t token = 0; token < shape.tokens; ++token) {
-    g.token_arcs.push_back(static_cast<std::uint32_t>(g.arcs.size()));
-    g.token_repeats.push_back(static_cast<std::uint32_t>(g.repeats.size()));
-    for (std::size_t a = 0; token != 0 && a < shape.arcs / shape.tokens; ++a) {
-      const std::uint32_t from = real[below(real.size())], to = target(static_cast<std::uint32_t>(token));
-      if (to != ~0U && token_of[from] != token) g.arcs.push_back({from, to, weight()});
+  struct Arc {
+    std::uint32_t row, from, to;
+    bool repeats;
+  };
+  g.tokens = shape.tokens;
+  const auto columns = static_cast<std::uint32_t>(shape.columns);
+  const auto count = [](const auto& all) { return static_cast<std::uint32_t>(all.size()); };
+  for (std::uint32_t token = 1; token < shape.tokens; ++token) {
+    std::vector<Arc> arcs;
+    for (std::size_t a = 0; a < shape.arcs / shape.tokens + shape.repeats; ++a) {
+      const bool repeats = a >= shape.arcs / shape.tokens;
+      const std::uint32_t from = real[below(real.size())], to = target(token);
+      if (to == ~0U || (token_of[from] == token) != repeats) continue;
+      arcs.push_back(
+          {to < g.states ? column_of[to] : columns + to - static_cast<std::uint32_t>(g.states), from, to, repeats});
     }
-    for (std::size_t a = 0; token != 0 && a < shape.repeats; ++a) {
-      const std::uint32_t from = real[below(real.size())], to = target(static_cast<std::uint32_t>(token));
-      if (to != ~0U && token_of[from] == token) g.repeats.push_back({from, to, weight(), column_of[from]});
+    std::ranges::sort(arcs, {}, [](const Arc& a) { return std::tuple(a.row, a.to, a.from); });
+    const Arc* before = nullptr;  // of those that are not repeats, in this group
+    for (const Arc& arc : arcs) {
+      if (g.groups.empty() || g.groups.back().token != token || g.groups.back().row != arc.row) {
+        g.groups.push_back({token, arc.row, count(g.targets), count(g.repeats)});
+        before = nullptr;
+      }
+      if (arc.repeats) {
+        g.repeats.push_back({arc.from, arc.to, weight(), column_of[arc.from]});
+        continue;
+      }
+      if (before == nullptr || before->to != arc.to) g.targets.push_back({arc.to, count(g.arcs)});
+      g.arcs.push_back({arc.from, weight()});
+      g.arc_to.push_back(arc.to);
+      before = &arc;
     }
   }
-  g.token_arcs.push_back(static_cast<std::uint32_t>(g.arcs.size()));
-  g.token_repeats.push_back(static_cast<std::uint32_t>(g.repeats.size()));
+  g.groups.push_back({0, 0, count(g.targets), count(g.repeats)});
+  g.targets.push_back({0, count(g.arcs)});
   for (std::uint32_t token = 1; token < shape.tokens; ++token)
     if (const std::uint32_t to = target(token); to != ~0U)
       g.root_arcs.push_back({token, to, weight() + shape.cost / 2});

@@ -13,7 +13,7 @@ namespace mpp::reference {
 inline std::vector<std::vector<double>> backward_bound(const kernels::BackwardGraph& graph,
                                                        const std::vector<std::int32_t>& loss, std::int32_t last) {
   constexpr double none = -std::numeric_limits<double>::infinity();
-  const std::size_t tokens = graph.tokens(), frames = loss.size() / tokens, roots = graph.root_token.size();
+  const std::size_t tokens = graph.tokens, frames = loss.size() / tokens, roots = graph.root_token.size();
   std::vector<double> label(graph.states + roots, none), blank(graph.states, none);
   std::fill(label.end() - static_cast<std::ptrdiff_t>(roots), label.end(), last);
   double root = last;
@@ -27,13 +27,16 @@ inline std::vector<std::vector<double>> backward_bound(const kernels::BackwardGr
           next_blank[s] = blank[s] + e[graph.blank];
           next_label[s] = std::max(label[s] + e[graph.column_token[c]], next_blank[s]);
         }
-      for (std::size_t token = 0; token < tokens; ++token) {
-        for (std::size_t a = graph.token_arcs[token]; a < graph.token_arcs[token + 1]; ++a) {
-          const auto [from, to, weight] = graph.arcs[a];
+      for (std::size_t g = 0; g + 1 < graph.groups.size(); ++g) {
+        const std::uint32_t token = graph.groups[g].token;
+        const auto arc_of = [&](std::uint32_t target) { return graph.targets[target].arcs; };
+        for (std::size_t a = arc_of(graph.groups[g].targets); a < arc_of(graph.groups[g + 1].targets); ++a) {
+          const auto [from, weight] = graph.arcs[a];
+          const std::uint32_t to = graph.arc_to[a];
           next_blank[from] = std::max(next_blank[from], label[to] + weight + e[token]);
           next_label[from] = std::max(next_label[from], label[to] + weight + e[token]);
         }
-        for (std::size_t r = graph.token_repeats[token]; r < graph.token_repeats[token + 1]; ++r) {
+        for (std::size_t r = graph.groups[g].repeats; r < graph.groups[g + 1].repeats; ++r) {
           const auto& arc = graph.repeats[r];
           next_blank[arc.from] = std::max(next_blank[arc.from], label[arc.to] + arc.weight + e[token]);
         }

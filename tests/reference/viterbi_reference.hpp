@@ -143,6 +143,9 @@ class DenseLookAhead {
     const double* values = values_.data() + (t * positions_ + position) * 2;  // without and with a blank before t
     return std::max(values[0], values[1]);
   }
+  double inside(std::size_t, speech::Token) const {
+    return -impossible;
+  }  // a bound of no use: the search must do without
 
  protected:
   static constexpr double impossible = -std::numeric_limits<double>::infinity();

@@ -40,26 +40,29 @@ std::int32_t FoldedGraph::units(double nats) const noexcept {
 }
 
 kernels::BackwardGraph FoldedGraph::arrays() const noexcept {
-  return {.states = states_,
+  return {.tokens = tokens_,
+          .states = states_,
           .column_begin = column_begin_,
           .column_token = column_token_,
           .root_token = root_token_,
-          .token_arcs = token_arcs_,
+          .groups = groups_,
+          .targets = targets_,
           .arcs = arcs_,
-          .token_repeats = token_repeats_,
+          .arc_to = arc_to_,
           .repeats = repeats_,
           .root_arcs = root_arcs_,
-          .blank = static_cast<std::uint32_t>(tokens() - 1),
+          .blank = static_cast<std::uint32_t>(tokens_ - 1),
           .silence = silence_};
 }
 
 Footprint FoldedGraph::resident() const noexcept {
-  const std::size_t numbers = column_begin_.capacity() + column_token_.capacity() + root_token_.capacity() +
-                              token_arcs_.capacity() + token_repeats_.capacity();
-  return Footprint::host(Bytes{sizeof(*this)} + bytes_of<std::uint16_t>(column_.capacity()) +
-                         bytes_of<std::uint32_t>(numbers) + bytes_of<kernels::BackwardArc>(arcs_.capacity()) +
-                         bytes_of<kernels::BackwardRepeat>(repeats_.capacity()) +
-                         bytes_of<kernels::BackwardRootArc>(root_arcs_.capacity()));
+  const std::size_t numbers = column_begin_.capacity() + column_token_.capacity() + token_columns_.capacity() +
+                              root_token_.capacity() + arc_to_.capacity();
+  return Footprint::host(
+      Bytes{sizeof(*this)} + bytes_of<std::uint16_t>(column_.capacity()) + bytes_of<std::uint32_t>(numbers) +
+      bytes_of<kernels::BackwardGroup>(groups_.capacity()) + bytes_of<kernels::BackwardTarget>(targets_.capacity()) +
+      bytes_of<kernels::BackwardArc>(arcs_.capacity()) + bytes_of<kernels::BackwardRepeat>(repeats_.capacity()) +
+      bytes_of<kernels::BackwardRootArc>(root_arcs_.capacity()));
 }
 
 }  // namespace mpp::speech

@@ -23,7 +23,7 @@ std::uint32_t number(Numbers& numbers, const std::vector<std::uint32_t>& key) {
 // Of several arcs between the same states the best.
 template <class Arcs>
 void keep_best(Arcs& arcs) {
-  const auto key = [](const auto& a) { return std::tuple(a.token, a.from, a.to); };
+  const auto key = [](const auto& a) { return std::tuple(a.token, a.to, a.from); };
   std::ranges::sort(arcs, [&](const auto& a, const auto& b) {
     return std::tuple(key(a), -std::int64_t{a.weight}) < std::tuple(key(b), -std::int64_t{b.weight});
   });
@@ -181,23 +181,37 @@ void GraphFolding::write_arcs() {
   std::vector<std::uint32_t> column_of(out_.states_);
   for (std::uint32_t c = 0; c < out_.column_token_.size(); ++c)
     std::fill(column_of.begin() + out_.column_begin_[c], column_of.begin() + out_.column_begin_[c + 1], c);
-  std::size_t at = 0;
-  for (std::uint32_t token = 0; token <= root_of_.size(); ++token) {  // one more, without arcs: the blank
-    out_.token_arcs_.push_back(static_cast<std::uint32_t>(out_.arcs_.size()));
-    out_.token_repeats_.push_back(static_cast<std::uint32_t>(out_.repeats_.size()));
-    for (; at < arcs_.size() && arcs_[at].token == token; ++at) {
-      const Arc& arc = arcs_[at];
-      const std::uint32_t column = column_of[arc.from];
-      if (out_.column_token_[column] == token)
-        out_.repeats_.push_back({arc.from, arc.to, arc.weight, column});
-      else
-        out_.arcs_.push_back({arc.from, arc.to, arc.weight});
+  out_.tokens_ = root_of_.size() + 1;  // and the blank
+  for (std::uint32_t token = 0; token <= out_.tokens_; ++token)
+    out_.token_columns_.push_back(
+        static_cast<std::uint32_t>(std::ranges::lower_bound(out_.column_token_, token) - out_.column_token_.begin()));
+  const auto count = [](const auto& all) { return static_cast<std::uint32_t>(all.size()); };
+  const auto group = [&](std::uint32_t token, std::uint32_t row) {
+    out_.groups_.push_back({token, row, count(out_.targets_), count(out_.repeats_)});
+  };
+  const auto target = [&](std::uint32_t to) { out_.targets_.push_back({to, count(out_.arcs_)}); };
+  const auto states = static_cast<std::uint32_t>(out_.states_);
+  for (const Arc& arc : arcs_) {
+    const std::uint32_t row = arc.to < states ? column_of[arc.to] : count(out_.column_token_) + arc.to - states;
+    const std::uint32_t column = column_of[arc.from];
+    if (out_.groups_.empty() || out_.groups_.back().token != arc.token || out_.groups_.back().row != row)
+      group(arc.token, row);
+    if (out_.column_token_[column] == arc.token) {
+      out_.repeats_.push_back({arc.from, arc.to, arc.weight, column});
+      continue;
     }
+    if (out_.targets_.size() == out_.groups_.back().targets || out_.targets_.back().to != arc.to) target(arc.to);
+    out_.arcs_.push_back({arc.from, arc.weight});
+    out_.arc_to_.push_back(arc.to);
   }
-  out_.token_arcs_.push_back(static_cast<std::uint32_t>(out_.arcs_.size()));
-  out_.token_repeats_.push_back(static_cast<std::uint32_t>(out_.repeats_.size()));
+  group(0, 0);
+  target(0);
   for (const Arc& arc : root_arcs_) out_.root_arcs_.push_back({arc.token, arc.to, arc.weight});
-  for (auto* numbers : {&out_.column_begin_, &out_.column_token_, &out_.root_token_}) numbers->shrink_to_fit();
+  for (auto* numbers :
+       {&out_.column_begin_, &out_.column_token_, &out_.token_columns_, &out_.root_token_, &out_.arc_to_})
+    numbers->shrink_to_fit();
+  out_.groups_.shrink_to_fit();
+  out_.targets_.shrink_to_fit();
   out_.arcs_.shrink_to_fit();
   out_.repeats_.shrink_to_fit();
   out_.root_arcs_.shrink_to_fit();

@@ -78,7 +78,7 @@ LookAhead::LookAhead(const FoldedGraph& graph, const Emissions& emissions, std::
     sum = std::isinf(best) || std::isinf(sum) ? -infinity : std::nextafter(sum + best, infinity);
     base_[t] = sum;
   }
-  const double follow = options.follow.value_or(std::clamp(0.75 * graph.spread(), 8.0, 16.0));
+  const double follow = options.follow.value_or(std::max(0.72 * graph.spread(), 8.0));
   const kernels::BackwardOptions backward{
       .last = graph.end(),
       .follow = static_cast<std::int32_t>(std::min(std::floor(follow / graph.quantum()), 0x1p28)),

@@ -71,52 +71,54 @@ bool WordAlignment::spell(const WordGraph& graph, std::span<const std::uint32_t>
   return true;
 }
 
-double WordAlignment::emission(std::size_t frame, Token k) const { return graph_->emission(emissions_->row(frame), k); }
-
 // The largest score that goes on to token j (from 1) from what is before it.
-double WordAlignment::entered(std::size_t frame, std::size_t j, const Triple& before) const {
+inline double WordAlignment::entered(std::span<const float> row, std::size_t j, const Triple& before) const {
   const Token k = tokens_[j - 1];
   double best = before.value[blank];
   if (!barred(k, j - 1)) best = std::max(best, before.value[token]);
   if (!graph_->is_silence(k)) best = std::max(best, before.value[silence]);
-  return best + emission(frame, k) + gain_[j - 1];
+  return best + graph_->emission(row, k) + gain_[j - 1];
 }
 
 // Triples first .. last, one frame on; from the last to the first, so that each still finds the one before it as it was.
 void WordAlignment::step(std::size_t frame, std::size_t first, std::size_t last) {
-  const double e_blank = emission(frame, static_cast<Token>(emissions_->blank));
+  const std::span row = emissions_->row(frame);
+  const double e_blank = graph_->emission(row, static_cast<Token>(emissions_->blank));
   const auto s = graph_->weights().silence;
+  const double e_silence = s ? graph_->emission(row, *s) : impossible;
   for (std::size_t j = last + 1; j-- > first;) {
     const Triple old = forward_[j];
     Triple& now = forward_[j];
-    now.value[token] = j == 0 ? impossible : old.value[token] + emission(frame, tokens_[j - 1]);
-    if (j > first) now.value[token] = std::max(now.value[token], entered(frame, j, forward_[j - 1]));
+    now.value[token] = j == 0 ? impossible : old.value[token] + graph_->emission(row, tokens_[j - 1]);
+    if (j > first) now.value[token] = std::max(now.value[token], entered(row, j, forward_[j - 1]));
     now.value[blank] = std::max({old.value[token], old.value[blank], old.value[silence]}) + e_blank;
     now.value[silence] = impossible;
     if (!s || !boundary(j)) continue;
     double best = std::max(old.value[blank], old.value[silence]);
     if (!barred(*s, j)) best = std::max(best, old.value[token]);
-    now.value[silence] = best + emission(frame, *s);
+    now.value[silence] = best + e_silence;
   }
 }
 
 // What is still to come from triples first .. last, one frame earlier; from the first to the last.
 void WordAlignment::step_back(std::size_t frame, std::size_t first, std::size_t last) {
-  const double e_blank = emission(frame, static_cast<Token>(emissions_->blank));
+  const std::span row = emissions_->row(frame);
+  const double e_blank = graph_->emission(row, static_cast<Token>(emissions_->blank));
   const auto s = graph_->weights().silence;
+  const double e_silence = s ? graph_->emission(row, *s) : impossible;
   for (std::size_t j = first; j <= last; ++j) {
     const Triple old = back_[j];
     double next = impossible;
     Token k = 0;
     if (j < last) {
       k = tokens_[j];
-      next = back_[j + 1].value[token] + emission(frame, k) + gain_[j];
+      next = back_[j + 1].value[token] + graph_->emission(row, k) + gain_[j];
     }
     const double to_blank = old.value[blank] + e_blank;
-    const double to_silence = s && boundary(j) ? old.value[silence] + emission(frame, *s) : impossible;
+    const double to_silence = s && boundary(j) ? old.value[silence] + e_silence : impossible;
     Triple& now = back_[j];
     now.value[token] =
-        std::max({to_blank, j == 0 ? impossible : old.value[token] + emission(frame, tokens_[j - 1]),
+        std::max({to_blank, j == 0 ? impossible : old.value[token] + graph_->emission(row, tokens_[j - 1]),
                   s && !barred(*s, j) ? to_silence : impossible, j < last && !barred(k, j) ? next : impossible});
     now.value[blank] = std::max({to_blank, to_silence, next});
     now.value[silence] = std::max({to_blank, to_silence, j < last && !graph_->is_silence(k) ? next : impossible});
@@ -160,7 +162,7 @@ double WordAlignment::score(const Sum& sum) const {
     const Token k = state % 3 == token   ? tokens_[j - 1]
                     : state % 3 == blank ? static_cast<Token>(emissions_->blank)
                                          : *graph_->weights().silence;
-    total = sum(total, emission(t, k));
+    total = sum(total, graph_->emission(emissions_->row(t), k));
     if (state % 3 == token && state != before && ends_[j - 1] != 0) total = sum(total, gain_[j - 1]);
   }
   return sum(total, end_);

@@ -1,8 +1,9 @@
 // One utterance at a time, one frame at a time, from the last to the first, in place.
 //
-// A frame first follows the arcs, grouped by the token they emit: a token that is out of the question in this frame is
-// skipped with its whole group and bounded by what it could lead to at best. Few tokens are likely in any one frame, so
-// this touches a fraction of the arcs. Then one pass over the states, columns one after the other, in vectors.
+// A frame first follows the arcs, grouped by the token they emit and the column they lead into: a group that is out of
+// the question in this frame is skipped whole and bounded by what it could lead to at best. Few tokens are likely in any
+// one frame and few columns fit what follows, so this touches a fraction of the arcs. Then one pass over the states,
+// columns one after the other, in vectors.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/cpu/backward_bound.cpp"
 #include <hwy/foreach_target.h>
@@ -72,7 +73,7 @@ class Utterance {
   Utterance(const BackwardGraph& graph, const BackwardOptions& options, std::int32_t* scratch)
       : graph_(graph), options_(options), scratch_(scratch), label_(scratch + at_.label), blank_(scratch + at_.blank),
         leaving_(scratch + at_.leaving), repeat_(scratch + at_.repeat), row_(scratch + at_.row),
-        entered_(scratch + at_.entered), root_(scratch + at_.root) {}
+        root_(scratch + at_.root), active_(scratch + at_.active) {}
 
   // No frame is left: only the root can end.
   void start(std::int16_t* code, std::int64_t& offset) {
@@ -89,41 +90,43 @@ class Utterance {
     const std::int32_t least = follow_arcs(loss);
     follow_root_arcs(loss);
     std::int32_t top = HWY_DYNAMIC_DISPATCH(StepColumns)(graph_, loss, top_, least, scratch_);
-    apply_repeats(loss, top);
+    apply_repeats(top);
     step_root(loss, top);
     finish_row(top, code, offset);
   }
 
  private:
   std::int32_t* after() const { return row_ + graph_.columns(); }  // the root: after each of root_token, then alone
-  bool followed(std::int32_t loss) const { return loss >= -options_.follow; }
-
-  template <class Arc>
-  static std::span<const Arc> of_token(std::span<const Arc> arcs, std::span<const std::uint32_t> first,
-                                       std::size_t token) {
-    return arcs.subspan(first[token], first[token + 1] - first[token]);
-  }
-
-  bool leads_nowhere(std::size_t token) const {
-    return graph_.token_arcs[token] == graph_.token_arcs[token + 1] &&
-           graph_.token_repeats[token] == graph_.token_repeats[token + 1];
+  // The arcs of a group. Pointers are locals, or the compiler would read them again after every store.
+  void follow(const BackwardTarget* target, const BackwardTarget* end, std::int32_t gain, std::int32_t& least) const {
+    const BackwardArc* const arcs = graph_.arcs.data();
+    std::int32_t* const leaving = leaving_;
+    for (; target != end; ++target) {
+      const std::int32_t value = label_[target->to] + gain;
+      if (value < -options_.follow) {
+        raise(least, value);
+        continue;
+      }
+      for (const BackwardArc *arc = arcs + target[0].arcs, *last = arcs + target[1].arcs; arc != last; ++arc)
+        raise(leaving[arc->from], value + arc->weight);
+    }
   }
 
   // Returns what arcs that are not followed are worth at most.
   std::int32_t follow_arcs(const std::int32_t* loss) {
     std::int32_t least = backward_lowest;
-    for (std::size_t token = 0; token < graph_.tokens(); ++token) {
-      const std::int32_t gain = loss[token] - top_;
-      if (leads_nowhere(token)) continue;
-      if (!followed(loss[token])) {
-        raise(least, entered_[token] + gain);
+    actives_ = 0;
+    for (std::size_t g = 0; g + 1 < graph_.groups.size(); ++g) {
+      const BackwardGroup group = graph_.groups[g], next = graph_.groups[g + 1];
+      const std::int32_t gain = loss[group.token] - top_, best = row_[group.row] + gain;
+      if (best < -options_.follow) {
+        raise(least, best);
         continue;
       }
-      for (const BackwardArc& arc : of_token(graph_.arcs, graph_.token_arcs, token))
-        raise(leaving_[arc.from], label_[arc.to] + (arc.weight + gain));
-      std::int32_t* value = repeat_ + graph_.token_repeats[token];
-      for (const BackwardRepeat& arc : of_token(graph_.repeats, graph_.token_repeats, token))
-        *value++ = label_[arc.to] + (arc.weight + gain);
+      follow(graph_.targets.data() + group.targets, graph_.targets.data() + next.targets, gain, least);
+      if (group.repeats < next.repeats) active_[actives_++] = static_cast<std::int32_t>(g);
+      for (std::uint32_t r = group.repeats; r < next.repeats; ++r)
+        repeat_[r] = label_[graph_.repeats[r].to] + gain + graph_.repeats[r].weight;
     }
     return least;
   }
@@ -135,14 +138,14 @@ class Utterance {
     }
   }
 
-  void apply_repeats(const std::int32_t* loss, std::int32_t& top) {
-    for (std::size_t token = 0; token < graph_.tokens(); ++token) {
-      if (!followed(loss[token])) continue;
-      const std::int32_t* value = repeat_ + graph_.token_repeats[token];
-      for (const BackwardRepeat& arc : of_token(graph_.repeats, graph_.token_repeats, token)) {
-        raise(blank_[arc.from], *value);
-        raise(row_[arc.column], *value);
-        raise(top, *value++);
+  void apply_repeats(std::int32_t& top) {
+    for (std::size_t i = 0; i < actives_; ++i) {
+      const BackwardGroup* group = &graph_.groups[static_cast<std::size_t>(active_[i])];
+      for (std::uint32_t r = group[0].repeats; r < group[1].repeats; ++r) {
+        const BackwardRepeat& arc = graph_.repeats[r];
+        raise(blank_[arc.from], repeat_[r]);
+        raise(row_[arc.column], repeat_[r]);
+        raise(top, repeat_[r]);
       }
     }
   }
@@ -174,9 +177,6 @@ class Utterance {
   void finish_row(std::int32_t top, std::int16_t* code, std::int64_t& offset) {
     const std::size_t roots = graph_.root_token.size();
     std::copy(after(), after() + roots, label_ + graph_.states);
-    std::fill(entered_, entered_ + graph_.tokens(), backward_lowest);
-    for (std::size_t c = 0; c < graph_.columns(); ++c) raise(entered_[graph_.column_token[c]], row_[c]);
-    for (std::size_t i = 0; i < roots; ++i) raise(entered_[graph_.root_token[i]], after()[i]);
     base_ += top_;  // what the values of this row are relative to
     top_ = top;
     offset = base_ + top_;
@@ -190,8 +190,9 @@ class Utterance {
   const BackwardGraph& graph_;
   const BackwardOptions options_;
   const BackwardLayout at_ = backward_layout(graph_);
-  std::int32_t *scratch_, *label_, *blank_, *leaving_, *repeat_, *row_, *entered_, *root_;
-  std::int32_t top_ = 0;  // largest value of the row before: taken off every emission of the next
+  std::int32_t *scratch_, *label_, *blank_, *leaving_, *repeat_, *row_, *root_, *active_;
+  std::size_t actives_ = 0;  // groups with repeats that were followed in this frame
+  std::int32_t top_ = 0;     // largest value of the row before: taken off every emission of the next
   std::int64_t base_ = 0;
 };
 
@@ -207,7 +208,7 @@ void backward_bound(const Context&, const BackwardGraph& graph, std::span<const 
     utterance.start(code.data() + row * width, offset[row]);
     for (std::size_t t = frame_begin[u + 1]; t-- > frame_begin[u];) {
       --row;
-      utterance.step(loss.data() + t * graph.tokens(), code.data() + row * width, offset[row]);
+      utterance.step(loss.data() + t * graph.tokens, code.data() + row * width, offset[row]);
     }
   }
 }

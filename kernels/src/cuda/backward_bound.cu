@@ -2,9 +2,9 @@
 // the graph with a barrier between them. The rows of an utterance are some 12 bytes a state and stay in the caches of the
 // multiprocessor; the graph is shared by all blocks and comes from the second-level cache.
 //
-// Warps take whole tokens in turn, then quarter warps whole columns: the arcs of a token, and the states of a column, are
-// neighbours, so their loads coalesce, those of states are 16 bytes wide, and a token that is out of the question costs
-// one comparison. Two arcs may leave the same state, hence atomic maxima; they are integers, so the order does not matter
+// Warps take whole groups of arcs in turn, then quarter warps whole columns: the arcs of a group, and the states of a
+// column, are neighbours, so their loads coalesce, those of states are 16 bytes wide, and a group that is out of the
+// question costs one comparison. Two arcs may leave the same state, hence atomic maxima; they are integers, so the order does not matter
 // and the results equal those of the CPU.
 #include "check.cuh"
 #include "ops.hpp"
@@ -20,11 +20,14 @@ constexpr unsigned all = ~0U;
 
 // Spans as pointers and counts: what a kernel takes by value.
 struct Graph {
-  const std::uint32_t *column_begin, *column_token, *root_token, *token_arcs, *token_repeats;
+  const std::uint32_t *column_begin, *column_token, *root_token;
+  const BackwardGroup* groups;
+  const BackwardTarget* targets;
   const BackwardArc* arcs;
+  const std::uint32_t* arc_to;
   const BackwardRepeat* repeats;
   const BackwardRootArc* root_arcs;
-  unsigned states, columns, roots, tokens, root_arc_count, blank, silence;
+  unsigned states, columns, roots, tokens, group_count, repeat_count, root_arc_count, blank, silence;
   BackwardLayout at;
 
   __device__ unsigned width() const { return columns + roots + 1; }
@@ -42,31 +45,34 @@ __device__ int block_max(int value) {
 
 // The rows of one utterance.
 struct Rows {
-  int *label, *blank, *leaving, *repeat, *row, *entered, *root;
+  int *label, *blank, *leaving, *repeat, *row, *root;
 
   __device__ Rows(int* scratch, const BackwardLayout& at)
       : label(scratch + at.label), blank(scratch + at.blank), leaving(scratch + at.leaving),
-        repeat(scratch + at.repeat), row(scratch + at.row), entered(scratch + at.entered), root(scratch + at.root) {}
+        repeat(scratch + at.repeat), row(scratch + at.row), root(scratch + at.root) {}
 };
 
-// Follows the arcs of the likely tokens. Returns, for this thread, what the others are worth at most.
+// Follows the arcs of the likely groups. Returns, for this thread, what the others are worth at most.
 __device__ int follow_arcs(const Graph& g, const Rows& rows, const int* loss, int top, int follow) {
   int least = backward_lowest;
   const unsigned lane = threadIdx.x % warp;
-  for (unsigned token = threadIdx.x / warp; token < g.tokens; token += warps) {
-    const unsigned first = g.token_arcs[token], last = g.token_arcs[token + 1];
-    const unsigned first_repeat = g.token_repeats[token], last_repeat = g.token_repeats[token + 1];
-    if (first == last && first_repeat == last_repeat) continue;
-    const int gain = loss[token] - top;
-    if (loss[token] < -follow) {
-      least = max(least, rows.entered[token] + gain);
+  for (unsigned i = threadIdx.x / warp; i < g.group_count; i += warps) {
+    const BackwardGroup group = g.groups[i], next = g.groups[i + 1];
+    const int gain = loss[group.token] - top, best = rows.row[group.row] + gain;
+    if (best < -follow) {
+      least = max(least, best);
+      for (unsigned r = group.repeats + lane; r < next.repeats; r += warp) rows.repeat[r] = backward_lowest;
       continue;
     }
-    for (unsigned a = first + lane; a < last; a += warp) {
+    for (unsigned a = g.targets[group.targets].arcs + lane; a < g.targets[next.targets].arcs; a += warp) {
       const BackwardArc arc = g.arcs[a];
-      atomicMax(rows.leaving + arc.from, rows.label[arc.to] + (arc.weight + gain));
+      const int value = rows.label[g.arc_to[a]] + gain;
+      if (value < -follow)
+        least = max(least, value);
+      else
+        atomicMax(rows.leaving + arc.from, value + arc.weight);
     }
-    for (unsigned r = first_repeat + lane; r < last_repeat; r += warp)
+    for (unsigned r = group.repeats + lane; r < next.repeats; r += warp)
       rows.repeat[r] = rows.label[g.repeats[r].to] + (g.repeats[r].weight + gain);
   }
   return least;
@@ -105,13 +111,10 @@ __device__ void step_columns(const Graph& g, const Rows& rows, const int* loss, 
   }
 }
 
-__device__ void apply_repeats(const Graph& g, const Rows& rows, const int* loss, int follow) {
-  for (unsigned token = threadIdx.x / warp; token < g.tokens; token += warps) {
-    if (loss[token] < -follow) continue;
-    for (unsigned r = g.token_repeats[token] + threadIdx.x % warp; r < g.token_repeats[token + 1]; r += warp) {
-      atomicMax(rows.blank + g.repeats[r].from, rows.repeat[r]);
-      atomicMax(rows.row + g.repeats[r].column, rows.repeat[r]);
-    }
+__device__ void apply_repeats(const Graph& g, const Rows& rows) {
+  for (unsigned r = threadIdx.x; r < g.repeat_count; r += block_width) {
+    atomicMax(rows.blank + g.repeats[r].from, rows.repeat[r]);
+    atomicMax(rows.row + g.repeats[r].column, rows.repeat[r]);
   }
 }
 
@@ -146,12 +149,9 @@ __device__ void step_root(const Graph& g, const Rows& rows, const int* loss, int
 __device__ int finish_row(const Graph& g, const Rows& rows, unsigned shift, std::int16_t* code) {
   const int* const after = rows.row + g.columns;
   for (unsigned i = threadIdx.x; i < g.roots; i += block_width) rows.label[g.states + i] = after[i];
-  for (unsigned k = threadIdx.x; k < g.tokens; k += block_width) rows.entered[k] = backward_lowest;
   int top = backward_lowest;
   for (unsigned c = threadIdx.x; c < g.width(); c += block_width) top = max(top, rows.row[c]);
-  top = block_max(top);  // and `entered` is ready
-  for (unsigned c = threadIdx.x; c < g.columns + g.roots; c += block_width)
-    atomicMax(rows.entered + (c < g.columns ? g.column_token[c] : g.root_token[c - g.columns]), rows.row[c]);
+  top = block_max(top);
   for (unsigned c = threadIdx.x; c < g.width(); c += block_width)
     code[c] = static_cast<std::int16_t>(-min((top - rows.row[c]) >> shift, 32767));
   __syncthreads();
@@ -185,7 +185,7 @@ __global__ void __launch_bounds__(block_width)
     __syncthreads();  // the old labels have been read
     step_columns(g, rows, loss, top, least);
     __syncthreads();
-    apply_repeats(g, rows, loss, options.follow);
+    apply_repeats(g, rows);
     step_root(g, rows, loss, top);
     __syncthreads();
     base += top;
@@ -207,15 +207,18 @@ void backward_bound(const Context& context, const BackwardGraph& graph, std::spa
   const Graph g{.column_begin = graph.column_begin.data(),
                 .column_token = graph.column_token.data(),
                 .root_token = graph.root_token.data(),
-                .token_arcs = graph.token_arcs.data(),
-                .token_repeats = graph.token_repeats.data(),
+                .groups = graph.groups.data(),
+                .targets = graph.targets.data(),
                 .arcs = graph.arcs.data(),
+                .arc_to = graph.arc_to.data(),
                 .repeats = graph.repeats.data(),
                 .root_arcs = graph.root_arcs.data(),
                 .states = count(graph.states),
                 .columns = count(graph.columns()),
                 .roots = count(graph.root_token.size()),
-                .tokens = count(graph.tokens()),
+                .tokens = count(graph.tokens),
+                .group_count = count(graph.groups.size() - 1),
+                .repeat_count = count(graph.repeats.size()),
                 .root_arc_count = count(graph.root_arcs.size()),
                 .blank = graph.blank,
                 .silence = graph.silence,

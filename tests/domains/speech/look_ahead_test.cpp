@@ -79,6 +79,38 @@ TEST(LookAhead, IsNeverBelowTheBestCompletionInAnyContext) {
   EXPECT_EQ(count.violated, 0U);
 }
 
+TEST(LookAhead, InsideIsTheLargestRemainderOfAllPositionsWithTheToken) {
+  std::size_t finite = 0;
+  for (const WordShape& shape : shapes())
+    for (std::uint64_t seed = 0; seed < 4; ++seed) {
+      const WordScene scene(shape, seed);
+      const FoldedGraph folded(scene.graph());
+      const Lexicon& lexicon = scene.graph().lexicon();
+      const Emissions emissions = scene.emissions();
+      const LookAhead table(folded, emissions, std::pmr::new_delete_resource());
+      for (std::size_t t = 0; t <= emissions.frames; ++t) {
+        std::vector<double> largest(emissions.tokens, -HUGE_VAL);
+        for (Lexicon::Node node = 1; node < lexicon.nodes(); ++node) {
+          const double rest = table.remaining(t, node);
+          if (std::isinf(rest)) continue;
+          ASSERT_LE(rest - static_cast<double>(folded.smear(node)),
+                    table.inside(t, lexicon.token(node)) + 1e-12 * (1.0 + std::abs(rest)));
+          double& best = largest[lexicon.token(node)];
+          best = std::max(best, rest - static_cast<double>(folded.smear(node)));
+        }
+        for (Token k = 0; k < emissions.tokens; ++k) {
+          if (std::isinf(largest[k])) {
+            ASSERT_EQ(table.inside(t, k), largest[k]);
+            continue;
+          }
+          ASSERT_NEAR(table.inside(t, k), largest[k], 1e-12 * (1.0 + std::abs(largest[k])) * 1e3);
+          ++finite;
+        }
+      }
+    }
+  EXPECT_GT(finite, 500U);
+}
+
 TEST(LookAhead, HoldsWithOneColumnForEachLastToken) {
   Count count;
   std::size_t fewer = 0;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include <mpp/core/error.hpp>
 #include <mpp/speech/language_model.hpp>
 
 namespace mpp::test {
@@ -21,7 +22,7 @@ struct ArpaShape {
 
 inline std::vector<std::string> words_of(const ArpaShape& shape) {
   std::vector<std::string> words{"<unk>", "<s>", "</s>"};
-  for (std::size_t i = 0; i < shape.words; ++i) words.push_back("w" + std::to_string(i));
+  for (std::size_t i = 0; i < shape.words; ++i) words.push_back(mpp::text("w", i));
   return words;
 }
 
@@ -77,7 +78,7 @@ class RandomArpa {
     if (u < 0.3) return "";
     if (u < 0.45) return "\t0";
     if (shape_.infinities && u < 0.47) return "\t-inf";
-    return "\t" + std::to_string(shape_.positive_backoffs && u < 0.6 ? 0.7 * uniform() : -1.5 * uniform());
+    return mpp::text("\t", shape_.positive_backoffs && u < 0.6 ? 0.7 * uniform() : -1.5 * uniform());
   }
   void write(const std::vector<std::vector<Gram>>& orders) {
     std::ostringstream out;

@@ -62,7 +62,7 @@ class ViterbiCase {
         spelling.assign(other.begin(), other.begin() + static_cast<std::ptrdiff_t>(pick(1, other.size())));
       }
       while (spelling.empty() || (spelling.size() < 3 && random() % 2 == 0)) spelling.push_back(letter());
-      words.push_back("w" + std::to_string(random() % 6));  // w4, w5 are unknown to the models; some repeat
+      words.push_back(mpp::text("w", random() % 6));  // w4, w5 are unknown to the models; some repeat
       spellings.add(spelling);
     }
     lexicon_.emplace(Lexicon::build(words, spellings));
@@ -135,6 +135,7 @@ struct LargestEmissions {
   static Bytes bytes(const speech::FoldedGraph&, std::size_t) { return {}; }
   static Bytes building_bytes(const speech::FoldedGraph&, std::size_t) { return {}; }
   double remaining(std::size_t t, speech::WordGraph::Position) const { return rest_[t]; }
+  double inside(std::size_t t, speech::Token) const { return rest_[t]; }
   std::vector<double> rest_;
 };
 

@@ -95,6 +95,14 @@ TEST(Viterbi, TheTestsAboveCatchTheOtherOrderOfTies) {
 TEST(Viterbi, TheTestsAboveCatchALookAheadByUnigrams) {
   EXPECT_GT((fuzz_viterbi<UnigramLookAhead, ViterbiAccounting>(5'000, 1).gap_violations), 0U);
 }
+/// Passes over children of hypotheses that might win.
+struct ShortInside : LookAhead {
+  using LookAhead::LookAhead;
+  double inside(std::size_t t, Token token) const { return LookAhead::inside(t, token) - 2.0; }
+};
+TEST(Viterbi, TheTestsAboveCatchChildrenThatAreSkippedTooSoon) {
+  EXPECT_GT((fuzz_viterbi<ShortInside, ViterbiAccounting>(5'000, 1).violations()), 0U);
+}
 TEST(Viterbi, TheTestsAboveCatchALookAheadWithoutWords) {
   EXPECT_GT((fuzz_viterbi<LargestEmissions, ViterbiAccounting>(5'000, 1).gap_violations), 0U);
 }

@@ -7,14 +7,26 @@
 
 namespace mpp::kernels {
 
-/// A path in state `from` emits the token of the arc's group, gets `weight`, and is in `to`: a state, or the root after
-/// that token, which is number states + i for root_token[i].
+/// Arcs that emit the same token and lead into the same column or root. Theirs are the targets from `targets` and the
+/// repeats from `repeats` up to those of the next group.
+struct BackwardGroup {
+  std::uint32_t token, row;  ///< row: number of the column, or columns + i for the root after root_token[i]
+  std::uint32_t targets, repeats;
+};
+
+/// Where arcs lead, those from `arcs` up to those of the next target: a state of the group's column, or its root, which is
+/// number states + i for root_token[i].
+struct BackwardTarget {
+  std::uint32_t to, arcs;
+};
+
+/// A path in state `from` emits the token of the arc's group, gets `weight`, and is in the arc's target.
 struct BackwardArc {
-  std::uint32_t from, to;
+  std::uint32_t from;
   std::int32_t weight;  ///< in [-backward_step, 0]
 };
 
-/// The same for the token that led into `from`: only possible after a blank.
+/// An arc for the token that led into `from`: only possible after a blank.
 struct BackwardRepeat {
   std::uint32_t from, to;
   std::int32_t weight;   ///< in [-backward_step, 0]
@@ -29,6 +41,7 @@ struct BackwardRootArc {
 
 inline constexpr std::int32_t backward_step = 1 << 28;  ///< largest cost of one emission or arc
 inline constexpr std::int32_t backward_gain = 1 << 24;  ///< largest gain of one arc of the root
+inline constexpr std::int32_t backward_all = 1 << 30;   ///< BackwardOptions::follow: all arcs
 inline constexpr std::size_t backward_padding = 8;      ///< states of a column are a multiple of it
 inline constexpr std::int16_t backward_dead = -32768;   ///< code of a state that cannot finish any more
 
@@ -38,20 +51,21 @@ inline constexpr std::int16_t backward_dead = -32768;   ///< code of a state tha
 /// repeat that token, emit a blank, and leave by an arc; at the root it may also emit the silence any number of times.
 /// States of a column are neighbours, padded to backward_padding with states that no arc mentions.
 struct BackwardGraph {
+  std::size_t tokens = 0;                       ///< the blank included
   std::size_t states = 0;                       ///< padding included
   std::span<const std::uint32_t> column_begin;  ///< [columns + 1] first state
   std::span<const std::uint32_t> column_token;  ///< [columns]
   std::span<const std::uint32_t> root_token;    ///< [roots] distinct: after which tokens a path can be at the root
-  std::span<const std::uint32_t> token_arcs;    ///< [tokens + 1] first arc that emits each token
+  std::span<const BackwardGroup> groups;        ///< and one more, whose targets and repeats are the numbers of all
+  std::span<const BackwardTarget> targets;      ///< and one more, whose arcs are the number of all
   std::span<const BackwardArc> arcs;
-  std::span<const std::uint32_t> token_repeats;  ///< [tokens + 1] first of the repeats
+  std::span<const std::uint32_t> arc_to;  ///< [arcs] their targets once more, for those who take arcs in any order
   std::span<const BackwardRepeat> repeats;
   std::span<const BackwardRootArc> root_arcs;
   std::uint32_t blank = 0;
   std::uint32_t silence = no_root;  ///< number of the silence in root_token, or no_root
 
   static constexpr std::uint32_t no_root = 0xFFFFFFFF;
-  std::size_t tokens() const noexcept { return token_arcs.size() - 1; }
   std::size_t columns() const noexcept { return column_token.size(); }
   /// Codes of a frame: the columns, the root after each of root_token, the root with nothing before.
   std::size_t width() const noexcept { return columns() + root_token.size() + 1; }
@@ -59,8 +73,8 @@ struct BackwardGraph {
 
 struct BackwardOptions {
   std::int32_t last = 0;  ///< weight of ending at the root after the last frame, in [-backward_step, backward_gain]
-  std::int32_t follow =
-      0;  ///< in [0, backward_step]: arcs of tokens that lose more than this in a frame share one bound
+  /// In [0, backward_all]: arcs that lead to more than this below the best of the frame share one bound.
+  std::int32_t follow = 0;
   std::uint32_t shift = 0;  ///< codes count 2^shift, in [0, 30]
 };
 
@@ -73,9 +87,9 @@ struct BackwardOptions {
 ///
 /// before and after a blank; row = frame_begin[u] + u + t, t in [0, frames]. Backward dynamic programming in integers:
 /// nothing rounds but the codes, which round up, and sums below -2^30 under the best of their frame, which are raised to
-/// it. So the results are the same on all devices, bit for bit. With follow = backward_step it is tight: the maximum over
-/// the column. Tokens that lose more than `follow` in a frame count as if they led anywhere that they lead: admissible,
-/// and arcs worth nothing cost nothing.
+/// it. So the results are the same on all devices, bit for bit. With follow = backward_all it is tight: the maximum over
+/// the column. Arcs to a state that, with the loss of their token, is more than `follow` below the best state count as if
+/// they led there from anywhere for nothing: admissible, because arcs cost something or nothing.
 ///
 /// @param loss         [frames of all utterances, tokens] emissions minus the largest of the frame, in [-backward_step, 0]
 /// @param frame_begin  [utterances + 1] ascending from 0 to all frames

@@ -35,13 +35,18 @@ class FoldedGraph {
   std::uint16_t column(Position position) const noexcept {
     return position < column_.size() ? column_[position] : no_column;
   }
+  /// Columns [first, last) of the states whose last token it is; none for one that the graph does not know.
+  std::pair<std::size_t, std::size_t> columns_of(Token token) const noexcept {
+    return token < tokens_ ? std::pair<std::size_t, std::size_t>{token_columns_[token], token_columns_[token + 1]}
+                           : std::pair<std::size_t, std::size_t>{};
+  }
   /// Largest weight that a path in the position is still to be paid for the word it is in; 0 at the root.
   float smear(Position position) const noexcept {
     return position == 0 || position >= nodes_ ? 0.0F : words_->smear()[position];
   }
 
   /// Tokens of the arrays: those of the lexicon and the silence, then the blank.
-  std::size_t tokens() const noexcept { return token_arcs_.size() - 1; }
+  std::size_t tokens() const noexcept { return tokens_; }
   std::size_t states() const noexcept { return states_; }
   std::size_t columns() const noexcept { return column_token_.size(); }
   kernels::BackwardGraph arrays() const noexcept;
@@ -59,10 +64,12 @@ class FoldedGraph {
   friend class GraphFolding;
 
   const WordGraph* words_;
-  std::size_t nodes_, states_ = 0;
+  std::size_t nodes_, tokens_ = 0, states_ = 0;
   double quantum_ = 0x1p-12, spread_ = 0.0;
   std::vector<std::uint16_t> column_;  // [nodes + tokens of the lexicon or the silence]
-  std::vector<std::uint32_t> column_begin_, column_token_, root_token_, token_arcs_, token_repeats_;
+  std::vector<std::uint32_t> column_begin_, column_token_, token_columns_, root_token_, arc_to_;
+  std::vector<kernels::BackwardGroup> groups_;
+  std::vector<kernels::BackwardTarget> targets_;
   std::vector<kernels::BackwardArc> arcs_;
   std::vector<kernels::BackwardRepeat> repeats_;
   std::vector<kernels::BackwardRootArc> root_arcs_;

@@ -14,9 +14,9 @@
 namespace mpp::speech {
 
 struct LookAheadOptions {
-  /// Arcs of a token that is worse than the best of its frame by more than this (nats) share one bound in that frame.
-  /// Smaller is faster and looser. The default is three quarters of FoldedGraph::spread(), what the model can make of a
-  /// word, but at least 8 and at most 16: a path that takes such an arc for nothing then loses nearly always.
+  /// Arcs that lead to more than this (nats) below the best of a frame share one bound in that frame. Smaller is faster and
+  /// looser. The default is 0.72 FoldedGraph::spread(), what the model can make of a word, but at least 8: a path that takes
+  /// such an arc for nothing then loses nearly always.
   std::optional<double> follow{};
 };
 
@@ -55,6 +55,15 @@ class LookAhead {
     const double rest = base_[t] + step_ * static_cast<double>(code);
     const double sum = rest + static_cast<double>(graph_->smear(position));
     return sum + 0x1p-52 * (std::abs(rest) + std::abs(sum));  // more than the two sums and this one can round away
+  }
+  /// remaining(t, p) less smear(p) is not above it for any position p inside a word whose last token it is.
+  double inside(std::size_t t, Token token) const noexcept {
+    const auto [first, last] = graph_->columns_of(token);
+    std::int16_t best = kernels::backward_dead;
+    for (std::size_t c = first; c < last; ++c) best = std::max(best, code_[t * width_ + c]);
+    if (best == kernels::backward_dead) return -std::numeric_limits<double>::infinity();
+    const double rest = base_[t] + step_ * static_cast<double>(best);
+    return rest + 0x1p-52 * std::abs(rest);
   }
   /// remaining(t, root with nothing before it); at t = 0, with the potential of the first context, a bound of the optimum.
   double root(std::size_t t) const noexcept { return remaining(t, 0); }

@@ -20,6 +20,7 @@ class PlainLookAhead {
   double remaining(std::size_t, WordGraph::Position position) const {
     return static_cast<double>(graph_->smear(position));
   }
+  double inside(std::size_t, Token) const { return 0.0; }
 
  private:
   const FoldedGraph* graph_;

@@ -73,7 +73,8 @@ struct ViterbiAccounting {
 ///
 /// LookAhead has remaining(t, position): not below what frames t, t + 1, ... can still add by the upper bounds of the
 /// graph, the words included that are not completed and the end of the sentence; -infinity where nothing can follow. With
-/// the potential of its context it is a bound for a hypothesis.
+/// the potential of its context it is a bound for a hypothesis. inside(t, token) is not below remaining(t, p) - smear(p) for
+/// any position p inside a word whose last token it is: children that cannot reach the incumbent need no closer look.
 ///
 /// All memory is taken by the constructor; bytes() says how much.
 template <class LookAhead, class Policy = ViterbiAccounting>
@@ -87,19 +88,20 @@ class BasicViterbiSearch {
       : emissions_(emissions), graph_(&graph), lexicon_(&graph.lexicon()), look_ahead_(&look_ahead),
         limits_(checked(limits, emissions.frames)), nodes_(static_cast<Position>(lexicon_->nodes())),
         history_(memory, limits.history_capacity), live_(memory), checkpoint_(memory), candidates_(memory),
-        table_(memory, most_candidates(limits)), emission_(memory), through_root_(memory) {
+        table_(memory, most_candidates(limits)), emission_(memory), through_root_(memory), through_(memory) {
     live_.reserve(limits.live_cap);
     checkpoint_.reserve(limits.exact ? 0 : limits.live_cap);
     candidates_.reserve(most_candidates(limits));
     emission_.resize(emissions.tokens);
     through_root_.resize(emissions.tokens);
+    through_.resize(emissions.tokens);
     live_.push_back(start());
   }
 
   static Bytes bytes(std::size_t tokens, const ViterbiLimits& limits) {
     return WordHistory::bytes(limits.history_capacity) + MergeTable::bytes(most_candidates(limits)) +
            bytes_of<PathHypothesis>((limits.exact ? 1 : 2) * limits.live_cap) +
-           bytes_of<Candidate>(most_candidates(limits)) + bytes_of<double>(2 * tokens);
+           bytes_of<Candidate>(most_candidates(limits)) + bytes_of<double>(3 * tokens);
   }
 
   /// Goes on from where another search has first dropped something, instead of at the first frame: nothing before that
@@ -133,6 +135,7 @@ class BasicViterbiSearch {
     candidates_ = Buffer<Candidate>(candidates_.get_allocator());
     emission_ = Buffer<double>(emission_.get_allocator());
     through_root_ = Buffer<double>(through_root_.get_allocator());
+    through_ = Buffer<double>(through_.get_allocator());
     table_.release();
   }
 
@@ -188,6 +191,8 @@ class BasicViterbiSearch {
     for (Token k = 0; k < emissions_.tokens; ++k) {
       emission_[k] = graph_->emission(row, k);
       through_root_[k] = emission_[k] == nothing ? nothing : sum_up(emission_[k], remaining(nodes_ + k));
+      const double inside = look_ahead_->inside(frame_ + 1, k);
+      through_[k] = inside == nothing ? through_root_[k] : std::max(through_root_[k], sum_up(emission_[k], inside));
     }
     candidates_.clear();
     cutoff_ = hopeless_;
@@ -214,9 +219,14 @@ class BasicViterbiSearch {
     const Token barred = h.blank() ? no_word : last;  // it would be a repetition
     emit(h, static_cast<Token>(emissions_.blank), at_root ? 0 : position, true);
     if (!h.blank()) emit(h, last, position, false);
-    const auto [first, count] = lexicon_->children(at_root ? Lexicon::root : position);
+    const Lexicon::Node node = at_root ? Lexicon::root : position;
+    const double worth = static_cast<double>(graph_->smear()[node]) + static_cast<double>(graph_->potential(h.state()));
+    // Of the children only those that can be of use, whatever the word.
+    const double needed =
+        std::max(-above(above(h.score() + above(worth)) - hopeless_), std::numeric_limits<double>::lowest());
+    const auto [first, count] = lexicon_->children(node);
     for (Lexicon::Node child = first; child < first + count; ++child)
-      if (const Token token = lexicon_->token(child); token != barred && emission_[token] != nothing)
+      if (const Token token = lexicon_->token(child); token != barred && through_[token] >= needed)
         enter(h, child, token);
     const auto silence = graph_->weights().silence;
     if (at_root && silence && *silence != barred) emit(h, *silence, nodes_ + *silence, false);
@@ -380,6 +390,7 @@ class BasicViterbiSearch {
   MergeTable table_;
   Buffer<double> emission_;      // [tokens] of this frame
   Buffer<double> through_root_;  // [tokens] the same, and what may follow at the root
+  Buffer<double> through_;       // [tokens] the same, and what may follow anywhere
   std::size_t frame_ = 0, checkpoint_frame_ = 0;
   double hopeless_ = nothing;  // what is below it cannot beat the incumbent
   double cutoff_ = nothing;    // what is below it is not among the live_cap best of the frame

@@ -40,8 +40,7 @@ class WordAlignment {
   bool spell(const WordGraph& graph, std::span<const std::uint32_t> words);
   bool boundary(std::size_t j) const { return j == 0 || ends_[j - 1] != 0; }
   bool barred(Token k, std::size_t j) const { return j > 0 && tokens_[j - 1] == k; }
-  double entered(std::size_t frame, std::size_t j, const Triple& before) const;
-  double emission(std::size_t frame, Token k) const;
+  double entered(std::span<const float> row, std::size_t j, const Triple& before) const;
   void step(std::size_t frame, std::size_t first, std::size_t last);
   void step_back(std::size_t frame, std::size_t first, std::size_t last);
   bool split(std::size_t from, std::size_t to, std::size_t a, std::size_t b_first, std::size_t b_last);
