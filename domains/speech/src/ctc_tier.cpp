@@ -75,7 +75,16 @@ Bytes CtcTier::level_bytes(const Request& request, Level level) const {
   const Emissions& e = request.emissions;
   if (level == exact_level()) return ExactSearch::bytes(e.frames, e.tokens);
   const Bytes search = CtcSearch::bytes(e.tokens, limits(request, level)) + FrameTokens::bytes(e.tokens);
-  return level == 0 ? search : std::max(search, suffix_bound_bytes(e.tokens, options_.suffix));
+  if (level == 0) return search;
+  const Bytes bounded = std::max(search, suffix_bound_bytes(e.tokens, options_.suffix));
+  return has_shortcut(request, level) ? std::max(bounded, ExactSearch::bytes(e.frames, e.tokens)) : bounded;
+}
+
+// Whether the exact search takes about as little memory as the capped one, so that it may be tried before.
+bool CtcTier::has_shortcut(const Request& request, Level level) const {
+  const Emissions& e = request.emissions;
+  if (level == 0 || level == exact_level()) return false;
+  return ExactSearch::bytes(e.frames, e.tokens).count <= 2 * CtcSearch::bytes(e.tokens, limits(request, level)).count;
 }
 
 Bytes CtcTier::claim(const Request& request, Level level) const {
@@ -114,9 +123,19 @@ void CtcTier::materialise(const Request& request, State& state, Level level) con
     suffix_bounds(request.emissions, options_.suffix, state.after, state.memory);
     state.bounded = true;
   }
-  if (level < exact_level()) return search(request, state, level);
-  if (state.incumbents.empty()) search(request, state, 0);
-  search_exactly(request, state);
+  if (level == exact_level()) {
+    if (state.incumbents.empty()) search(request, state, 0);
+    expects<SearchTooLong>(search_exactly(request, state, options_.max_expansions),
+                           "CtcTier: ", options_.max_expansions,
+                           " prefixes expanded, max_expansions allows no more; the answer's ",
+                           "probability is about exp(", state.incumbents.log_probability(0).lower, ")");
+    return;
+  }
+  // An expansion takes less time than one hypothesis of the capped search does over all frames. So as many of them as the
+  // cap are a cheap try, and where it ends it proves what the cap may not.
+  const bool tried = has_shortcut(request, level) && !state.incumbents.empty() &&
+                     search_exactly(request, state, options_.live_caps[level]);
+  if (!tried) search(request, state, level);
 }
 
 void CtcTier::search(const Request& request, State& state, Level level) const {
@@ -150,11 +169,14 @@ void CtcTier::search(const Request& request, State& state, Level level) const {
   state.log_upper = std::min(state.log_upper, std::max(others, p.upper));
 }
 
-void CtcTier::search_exactly(const Request& request, State& state) const {
+// False when `limit` expansions were too few; the incumbents may have improved.
+bool CtcTier::search_exactly(const Request& request, State& state, std::uint64_t limit) const {
   const Emissions& e = request.emissions;
   ExactSearch exact(state.memory, e.frames, e.tokens);
-  state.expansions = exact.run(e, state.after, state.incumbents, state.scratch, options_.max_expansions);
-  state.gap = 0.0;
+  const bool finished = exact.run(e, state.after, state.incumbents, state.scratch, limit);
+  state.expansions = exact.expanded();
+  if (finished) state.gap = 0.0;
+  return finished;
 }
 
 CtcResult CtcTier::execute(const Request& request, State& state, Level) const {

@@ -59,7 +59,7 @@ void check(const FoldedGraph& graph, const Emissions& emissions, const LookAhead
 
 LookAhead::LookAhead(const FoldedGraph& graph, const Emissions& emissions, std::pmr::memory_resource* memory,
                      const LookAheadOptions& options)
-    : graph_(&graph), base_(memory), code_(memory) {
+    : graph_(&graph), base_(memory), code_(memory), inside_(memory) {
   check(graph, emissions, options);
   const std::size_t frames = emissions.frames;
   const kernels::BackwardGraph arrays = graph.arrays();
@@ -67,6 +67,7 @@ LookAhead::LookAhead(const FoldedGraph& graph, const Emissions& emissions, std::
   step_ = std::ldexp(graph.quantum(), code_shift);
   base_.resize(frames + 1);
   code_.resize((frames + 1) * width_);
+  inside_.resize((frames + 1) * graph.tokens());
 
   Buffer<std::int32_t> loss(frames * graph.tokens(), memory), scratch(kernels::backward_scratch(arrays), memory);
   Buffer<std::int64_t> offset(frames + 1, memory);
@@ -96,10 +97,17 @@ LookAhead::LookAhead(const FoldedGraph& graph, const Emissions& emissions, std::
     const double units = static_cast<double>(offset[t] + 1) * graph.quantum();
     base_[t] += units + 0x1p-50 * (std::abs(base_[t]) + std::abs(units));
   }
+  for (std::size_t t = 0; t <= frames; ++t)
+    for (Token k = 0; k < graph.tokens(); ++k) {
+      const auto [first, last] = graph.columns_of(k);
+      std::int16_t best = kernels::backward_dead;
+      for (std::size_t c = first; c < last; ++c) best = std::max(best, code_[t * width_ + c]);
+      inside_[t * graph.tokens() + k] = best;
+    }
 }
 
 Bytes LookAhead::bytes(const FoldedGraph& graph, std::size_t frames) {
-  return bytes_of<double>(frames + 1) + bytes_of<std::int16_t>(graph.arrays().width()) * (frames + 1);
+  return bytes_of<double>(frames + 1) + bytes_of<std::int16_t>(graph.arrays().width() + graph.tokens()) * (frames + 1);
 }
 
 Bytes LookAhead::building_bytes(const FoldedGraph& graph, std::size_t frames) {

@@ -49,8 +49,8 @@ ExactTally search_all(std::size_t cases, bool max_products) {
     ExactSearch search(std::pmr::new_delete_resource(), m.frames, m.tokens);
     const auto truth = reference::all_labellings(e);
     const double predicted = predicted_expansions(m.frames, total, incumbents.log_probability(0).lower);
-    const std::uint64_t expanded = search.run(e, after, incumbents, scratch, 1'000'000);
-    tally.dear += static_cast<double>(expanded) > predicted ? 1 : 0;
+    tally.missed += search.run(e, after, incumbents, scratch, 1'000'000) ? 0 : 1;
+    tally.dear += static_cast<double>(search.expanded()) > predicted ? 1 : 0;
     const auto best = static_cast<double>(std::log(reference::most_probable(truth)->second));
     tally.missed += incumbents.log_probability(0).upper < best - slack ? 1 : 0;
   }
@@ -65,6 +65,23 @@ TEST(ExactSearch, FindsTheOptimumWithinThePredictedExpansions) {
 
 TEST(ExactSearch, TheTestAboveCatchesTheProductOfTheLargestProbabilities) {
   EXPECT_GT(search_all(2000, true).missed, 0U);
+}
+
+TEST(ExactSearch, StopsAtTheLimit) {
+  std::mt19937_64 random(9);
+  const EmissionMatrix m = random_emissions(random, 20, 8, 0.1, 0.0);
+  const Emissions e = m.view(0);
+  Buffer<Scaled> after(m.frames + 1, std::pmr::new_delete_resource());
+  (void)mass_bounds(e, after);
+  std::vector<double> scratch(score_scratch(m.frames));
+  ExactSearch search(std::pmr::new_delete_resource(), m.frames, m.tokens);
+  for (const std::uint64_t limit : {0U, 1U, 7U}) {
+    Incumbents incumbents(std::pmr::new_delete_resource());
+    incumbents.reserve(1, m.frames);
+    incumbents.offer({}, ctc_log_probability(e, {}, scratch));
+    EXPECT_FALSE(search.run(e, after, incumbents, scratch, limit));
+    EXPECT_EQ(search.expanded(), limit);
+  }
 }
 
 TEST(ExactSearch, RefusesWhatDoesNotFit) {

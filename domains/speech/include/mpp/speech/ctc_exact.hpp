@@ -13,7 +13,7 @@
 
 namespace mpp::speech {
 
-/// The exact search has expanded as many prefixes as it may and has not finished.
+/// A search that may not leave anything out has taken as much as it may and has not finished.
 struct SearchTooLong : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -34,10 +34,10 @@ class ExactSearch {
   /// @param incumbents      not empty: the better the first, the faster
   /// @param after           [frames + 1] suffix bounds
   /// @param scratch         score_scratch(frames) doubles
-  /// @return                prefixes expanded
-  /// @throws SearchTooLong  after `limit` expansions; the incumbents may have improved
-  std::uint64_t run(const Emissions& emissions, std::span<const Scaled> after, Incumbents& incumbents,
-                    std::span<double> scratch, std::uint64_t limit);
+  /// @return                false after `limit` expansions without an end; the incumbents may have improved
+  bool run(const Emissions& emissions, std::span<const Scaled> after, Incumbents& incumbents, std::span<double> scratch,
+           std::uint64_t limit);
+  std::uint64_t expanded() const { return expanded_; }  ///< prefixes, by the last run()
 
  private:
   struct Child {
@@ -56,6 +56,7 @@ class ExactSearch {
   void expand(std::size_t depth);
 
   std::size_t frames_, tokens_, blank_token_ = 0;
+  std::uint64_t expanded_ = 0;
   double incumbent_ = 0.0;        // probability of the first incumbent, rounded down
   Buffer<double> probability_;    // [tokens, frames]
   Buffer<double> after_;          // [frames + 1]

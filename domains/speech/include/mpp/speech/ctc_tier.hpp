@@ -32,7 +32,7 @@ struct CtcResult {
   double gap{};                       ///< nats: no labelling has more than exp(gap) times the first one's probability
   double live_mean{};                 ///< live hypotheses per frame of the last capped search
   std::size_t live_max{};             ///< most of them at a frame
-  std::uint64_t expansions{};         ///< prefixes that the exact level expanded
+  std::uint64_t expansions{};         ///< prefixes that the exact search expanded
   /// Most prefixes that the exact level may have to expand from here: frames * total / P(first). A true upper bound when
   /// the first is the optimum; with suffix bounds usually far less.
   double predicted_expansions{};
@@ -70,7 +70,8 @@ struct CtcOptions {
 ///
 /// Level 0 is certified by conservation of mass alone; from level 1 on there are suffix bounds, and what cannot matter
 /// beside the incumbent is not kept. Each level starts at the first frame: the caps grow by eight, so all levels before
-/// cost a seventh of the last one, less than what checkpoints would cost in memory at every level.
+/// cost a seventh of the last one, less than what checkpoints would cost in memory at every level. Where the exact search
+/// needs little memory, a level first lets it expand as many prefixes as the cap: often it proves the answer at once.
 class CtcTier {
  public:
   using Request = CtcRequest;
@@ -96,7 +97,8 @@ class CtcTier {
   Bytes level_bytes(const Request& request, Level level) const;
   void prepare(const Request& request, State& state) const;
   void search(const Request& request, State& state, Level level) const;
-  void search_exactly(const Request& request, State& state) const;
+  bool has_shortcut(const Request& request, Level level) const;
+  bool search_exactly(const Request& request, State& state, std::uint64_t limit) const;
 
   CtcOptions options_;
 };

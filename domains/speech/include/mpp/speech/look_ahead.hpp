@@ -27,7 +27,7 @@ struct LookAheadOptions {
 ///                          less the potential of that context (WordGraph::potential)
 ///
 /// for the position before and after a blank. One value of 2 bytes per frame and column of the folded graph (there are
-/// 560 for English), 8 bytes per frame; nothing heuristic and nothing that can round down (proof: docs/speech_lookahead.md).
+/// 560 for English) and token, 8 bytes per frame; nothing heuristic and nothing that can round down (proof: docs/speech_lookahead.md).
 /// Refers to the folded graph. Any number of threads may read one.
 class LookAhead {
  public:
@@ -58,11 +58,10 @@ class LookAhead {
   }
   /// remaining(t, p) less smear(p) is not above it for any position p inside a word whose last token it is.
   double inside(std::size_t t, Token token) const noexcept {
-    const auto [first, last] = graph_->columns_of(token);
-    std::int16_t best = kernels::backward_dead;
-    for (std::size_t c = first; c < last; ++c) best = std::max(best, code_[t * width_ + c]);
-    if (best == kernels::backward_dead) return -std::numeric_limits<double>::infinity();
-    const double rest = base_[t] + step_ * static_cast<double>(best);
+    const std::size_t tokens = graph_->tokens();
+    const std::int16_t code = token < tokens ? inside_[t * tokens + token] : kernels::backward_dead;
+    if (code == kernels::backward_dead) return -std::numeric_limits<double>::infinity();
+    const double rest = base_[t] + step_ * static_cast<double>(code);
     return rest + 0x1p-52 * std::abs(rest);
   }
   /// remaining(t, root with nothing before it); at t = 0, with the potential of the first context, a bound of the optimum.
@@ -74,9 +73,10 @@ class LookAhead {
  private:
   const FoldedGraph* graph_;
   std::size_t width_;
-  double step_;                // nats of a code
-  Buffer<double> base_;        // [frames + 1] what code 0 stands for
-  Buffer<std::int16_t> code_;  // [frames + 1, width]
+  double step_;                  // nats of a code
+  Buffer<double> base_;          // [frames + 1] what code 0 stands for
+  Buffer<std::int16_t> code_;    // [frames + 1, width]
+  Buffer<std::int16_t> inside_;  // [frames + 1, tokens] largest code of the columns of a token
 };
 
 }  // namespace mpp::speech
