@@ -125,12 +125,9 @@ class BasicViterbiSearch {
 
   /// Gives back everything but what resume() needs; nothing else may follow.
   void release() {
-    for (const PathHypothesis& h : checkpoint_) history_.keep(h.history());
-    history_.collect();
-    for (PathHypothesis& h : checkpoint_) h.set_history(history_.moved(h.history()));
-    history_.end_collect();
-    live_ = Buffer<PathHypothesis>(live_.get_allocator());
     candidates_ = Buffer<Candidate>(candidates_.get_allocator());
+    collect();
+    live_ = Buffer<PathHypothesis>(live_.get_allocator());
     emission_ = Buffer<double>(emission_.get_allocator());
     through_root_ = Buffer<double>(through_root_.get_allocator());
     table_.release();
@@ -313,7 +310,8 @@ class BasicViterbiSearch {
   }
 
   // First forgets words that nobody needs, then the checkpoint, then the worse half of the candidates. A single one and
-  // its words fit: a word takes a frame.
+  // its words fit: a word takes a frame. The words of live_ may go at once: it has been expanded, and is no checkpoint
+  // any more from the second round on.
   void make_room() {
     const auto completes = [](const Candidate& c) { return c.word != no_word; };
     for (int round = 0;; ++round) {
@@ -323,7 +321,6 @@ class BasicViterbiSearch {
         drop(nothing);  // nothing yet, but the search is not exact any more
         checkpoint_.assign(1, start());
         checkpoint_frame_ = 0;
-        live_.clear();
       }
       if (round > 1) {
         std::sort(candidates_.begin(), candidates_.end(), before);
@@ -335,11 +332,9 @@ class BasicViterbiSearch {
 
   void collect() {
     for (const PathHypothesis& h : checkpoint_) history_.keep(h.history());
-    for (const PathHypothesis& h : live_) history_.keep(h.history());
     for (const Candidate& c : candidates_) history_.keep(c.history >> 1);
     history_.collect();
     for (PathHypothesis& h : checkpoint_) h.set_history(history_.moved(h.history()));
-    for (PathHypothesis& h : live_) h.set_history(history_.moved(h.history()));
     for (Candidate& c : candidates_) c.history = packed(history_.moved(c.history >> 1), (c.history & 1) != 0);
     history_.end_collect();
   }
