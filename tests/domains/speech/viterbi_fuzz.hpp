@@ -34,8 +34,8 @@ struct ViterbiTally {
   }
 };
 
-/// Which cases a fuzz runs.
-enum class Scene { mixed, large_numbers, ties };
+/// Which cases a fuzz runs. A full history: short words that all cost little, and no room for many of them.
+enum class Scene { mixed, large_numbers, ties, full_history };
 
 /// A small random decoding problem that owns what it refers to.
 class ViterbiCase {
@@ -46,7 +46,7 @@ class ViterbiCase {
     const auto uniform = [&](double low, double high) {
       return std::uniform_real_distribution<double>(low, high)(random);
     };
-    const std::size_t tokens = pick(2, 4), frames = pick(1, 5);
+    const std::size_t tokens = pick(2, 4), frames = scene == Scene::full_history ? pick(4, 6) : pick(1, 5);
     blank_ = random() % tokens;
     const auto letter = [&] {
       const std::size_t k = random() % (tokens - 1);
@@ -61,7 +61,8 @@ class ViterbiCase {
         const auto other = spellings[random() % i];
         spelling.assign(other.begin(), other.begin() + static_cast<std::ptrdiff_t>(pick(1, other.size())));
       }
-      while (spelling.empty() || (spelling.size() < 3 && random() % 2 == 0)) spelling.push_back(letter());
+      const std::size_t longest = scene == Scene::full_history ? 1 : 3;
+      while (spelling.empty() || (spelling.size() < longest && random() % 2 == 0)) spelling.push_back(letter());
       words.push_back("w" + std::to_string(random() % 6));  // w4, w5 are unknown to the models; some repeat
       spellings.add(spelling);
     }
@@ -165,8 +166,11 @@ ViterbiTally fuzz_viterbi(std::size_t cases, std::uint64_t seed, Scene scene = S
     }
     tally.infeasible += truth.empty() ? 1 : 0;
 
-    ViterbiOptions options{
-        .live_caps = {1 + random() % 2}, .exact_cap = 4096, .words_per_hypothesis = 1 + random() % 2};
+    ViterbiOptions options{.live_caps = {1 + random() % 2}, .exact_cap = 4096, .words_per_hypothesis = random() % 3};
+    if (scene == Scene::full_history) {
+      options.live_caps.front() = 3 + random() % 6;
+      options.words_per_hypothesis = 0;
+    }
     while (options.live_caps.size() < 3) options.live_caps.push_back(options.live_caps.back() + 1 + random() % 3);
     if (random() % 4 == 0) options.beam_threshold = 1.0 + static_cast<double>(random() % 4);
     const BasicViterbiTier<LookAhead, Policy> tier(options);

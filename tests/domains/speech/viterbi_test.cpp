@@ -45,6 +45,12 @@ TEST(Viterbi, GapsHoldWhereDoublesRoundCoarsely) {
   EXPECT_EQ(t.violations(), 0U);
 }
 
+TEST(Viterbi, GapsHoldWhereTheHistoryIsFull) {
+  const ViterbiTally t = fuzz_viterbi<LookAhead, ViterbiAccounting>(10'000, 6, Scene::full_history);
+  print("full history", t);
+  EXPECT_EQ(t.violations(), 0U);
+}
+
 TEST(Viterbi, OfEqualLabellingsTheSmallestWins) {
   const ViterbiTally t = fuzz_viterbi<LookAhead, ViterbiAccounting>(20'000, 3, Scene::ties);
   print("ties", t);
@@ -61,6 +67,12 @@ struct ForgetsStates : ViterbiAccounting {
 };
 struct ForgetsDrops : ViterbiAccounting {
   static bool counts() { return false; }
+};
+struct ForgetsWordsOfCheckpoints : ViterbiAccounting {
+  static std::uint32_t kept(std::uint32_t) { return WordHistory::beginning; }
+};
+struct GoesOnFromAForgottenCheckpoint : ViterbiAccounting {
+  static bool forgets_frame() { return false; }
 };
 struct LargestOfEqual : ViterbiAccounting {
   static bool smaller(const WordHistory& words, std::uint32_t a, std::uint32_t a_label, std::uint32_t b,
@@ -88,6 +100,16 @@ TEST(Viterbi, TheTestsAboveCatchMergingWithoutTheState) {
 }
 TEST(Viterbi, TheTestsAboveCatchDropsThatAreNotCounted) {
   EXPECT_GT((fuzz_viterbi<LookAhead, ForgetsDrops>(5'000, 1).gap_violations), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchACheckpointWhoseWordsAreForgotten) {
+  const ViterbiTally t = fuzz_viterbi<LookAhead, ForgetsWordsOfCheckpoints>(5'000, 6, Scene::full_history);
+  print("words", t);
+  EXPECT_GT(t.violations(), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchAForgottenCheckpointThatKeepsItsFrame) {
+  const ViterbiTally t = fuzz_viterbi<LookAhead, GoesOnFromAForgottenCheckpoint>(5'000, 6, Scene::full_history);
+  print("frame", t);
+  EXPECT_GT(t.violations(), 0U);
 }
 TEST(Viterbi, TheTestsAboveCatchTheOtherOrderOfTies) {
   EXPECT_GT((fuzz_viterbi<LookAhead, LargestOfEqual>(5'000, 3, Scene::ties).tie_violations), 0U);

@@ -111,7 +111,7 @@ TEST(ViterbiTier, TakesNoMoreThanItsIncrements) {
   for (int i = 0; i < 200; ++i) {
     const ViterbiCase problem(random, Scene::mixed, models);
     const ViterbiRequest request{problem.emissions(), &problem.folded(), 1 + random() % 3};
-    const ViterbiTier tier({.live_caps = {1, 2, 5}, .exact_cap = 2000, .words_per_hypothesis = 1});
+    const ViterbiTier tier({.live_caps = {1, 2, 5}, .exact_cap = 2000, .words_per_hypothesis = i % 2U});
     Ledger ledger(Footprint::unlimited());
     Reservation reservation(ledger.root());
     ReservationResource resource(reservation, MemorySpace::host);
@@ -192,7 +192,7 @@ TEST(ViterbiTier, NamesWhatDoesNotFit) {
   EXPECT_PRED2(says, build({.live_caps = {}}), "live_caps");
   EXPECT_PRED2(says, build({.live_caps = {4, 4}}), "live_caps");
   EXPECT_PRED2(says, build({.live_caps = {4}, .exact_cap = 4}), "exact_cap is 4");
-  EXPECT_PRED2(says, build({.words_per_hypothesis = 0}), "words_per_hypothesis is 0");
+  EXPECT_PRED2(says, build({.words_per_hypothesis = 1025}), "words_per_hypothesis is 1025");
   EXPECT_PRED2(says, build({.beam_threshold = std::numeric_limits<double>::quiet_NaN()}), "beam_threshold is nan");
 }
 

@@ -90,8 +90,9 @@ class BasicViterbiTier {
   ViterbiLimits limits(const Request& request, Level level) const {
     const bool exact = level == exact_level();
     const std::size_t cap = exact ? options_.exact_cap : options_.live_caps[level];
+    const std::size_t words = std::max<std::size_t>(options_.words_per_hypothesis, exact ? 1 : 0);
     return {.live_cap = cap,
-            .history_capacity = request.emissions.frames + 2 + options_.words_per_hypothesis * cap,
+            .history_capacity = request.emissions.frames + 2 + words * cap,
             .beam_threshold = exact ? std::numeric_limits<double>::infinity() : options_.beam_threshold,
             .exact = exact};
   }
