@@ -27,10 +27,11 @@ struct ViterbiTally {
   std::size_t wide = 0;              ///< an interval wider than the rounding of its sums
   std::size_t worse = 0;             ///< an answer below that of the level before
   std::size_t unproven = 0;          ///< a gap at the exact level
-  std::size_t repeated = 0;          ///< two transcripts of an n-best list with the same words, or out of order
+  std::size_t repeated = 0;          ///< two transcripts of an n-best list with the same words, however spelled
+  std::size_t disordered = 0;        ///< a transcript of an n-best list with a better one after it
   std::size_t tie_violations = 0;    ///< of equal labellings not the smallest, where sums are exact
   std::size_t violations() const {
-    return gap_violations + score_violations + wide + worse + unproven + repeated + tie_violations;
+    return gap_violations + score_violations + wide + worse + unproven + repeated + disordered + tie_violations;
   }
 };
 
@@ -139,6 +140,18 @@ struct LargestEmissions {
   std::vector<double> rest_;
 };
 
+/// What an n-best list may have only once: words, however spelled, and unknown ones by their tokens.
+inline std::vector<std::pair<speech::Lexicon::Word, std::vector<std::uint32_t>>> words_of(
+    const speech::WordGraph& graph, std::span<const std::uint32_t> labels) {
+  std::vector<std::pair<speech::Lexicon::Word, std::vector<std::uint32_t>>> words;
+  for (const std::uint32_t& label : labels) {
+    const speech::WordTranscript one = speech::transcribe(graph, {&label, 1}, {});
+    const bool known = one.words.front() != speech::WordTranscript::unknown;
+    words.emplace_back(one.words.front(), known ? std::vector<std::uint32_t>{} : one.tokens);
+  }
+  return words;
+}
+
 /// Decodes small random problems level by level and compares each answer with all labellings.
 template <class LookAhead, class Policy>
 ViterbiTally fuzz_viterbi(std::size_t cases, std::uint64_t seed, Scene scene = Scene::mixed) {
@@ -198,11 +211,13 @@ ViterbiTally fuzz_viterbi(std::size_t cases, std::uint64_t seed, Scene scene = S
         const auto known = scores.find({t.words, t.tokens});
         const long double score = known == scores.end() ? -infinity : known->second;
         tally.score_violations += static_cast<long double>(t.score_lower) > score + slack ? 1 : 0;
+        tally.disordered += i > 0 && result.best[i - 1].score_upper < t.score_upper ? 1 : 0;
+      }
+      const Incumbents& incumbents = state.ladder.incumbents();  // the labels of result.best
+      for (std::size_t i = 0; i < incumbents.size(); ++i) {
+        const auto words = words_of(problem.graph(), incumbents.labels(i));
         for (std::size_t j = 0; j < i; ++j)
-          tally.repeated += (result.best[j].words == t.words && result.best[j].tokens == t.tokens) ||
-                                    result.best[j].score_upper < t.score_upper
-                                ? 1
-                                : 0;
+          tally.repeated += words_of(problem.graph(), incumbents.labels(j)) == words ? 1 : 0;
       }
       if (scene == Scene::ties && smallest != nullptr) {
         const WordTranscript first = transcribe(problem.graph(), *smallest, {});

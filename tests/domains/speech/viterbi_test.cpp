@@ -14,8 +14,8 @@ using reference::DenseLookAhead;
 void print(const char* name, const ViterbiTally& t) {
   std::cout << name << ": " << t.cases << " cases, " << t.answers << " answers, " << t.certified << " certified, "
             << t.infeasible << " infeasible; gap " << t.gap_violations << " score " << t.score_violations << " wide "
-            << t.wide << " worse " << t.worse << " unproven " << t.unproven << " repeated " << t.repeated << " ties "
-            << t.tie_violations << '\n';
+            << t.wide << " worse " << t.worse << " unproven " << t.unproven << " repeated " << t.repeated
+            << " disordered " << t.disordered << " ties " << t.tie_violations << '\n';
 }
 
 TEST(Viterbi, GapsHoldAtEveryLevelAndTheLastOneIsTheOptimum) {
@@ -74,6 +74,9 @@ struct ForgetsWordsOfCheckpoints : ViterbiAccounting {
 struct GoesOnFromAForgottenCheckpoint : ViterbiAccounting {
   static bool forgets_frame() { return false; }
 };
+struct SpellingsAreWords : ViterbiAccounting {
+  static std::uint64_t word(const Lexicon&, std::uint32_t label) { return label; }
+};
 struct LargestOfEqual : ViterbiAccounting {
   static bool smaller(const WordHistory& words, std::uint32_t a, std::uint32_t a_label, std::uint32_t b,
                       std::uint32_t b_label) {
@@ -110,6 +113,9 @@ TEST(Viterbi, TheTestsAboveCatchAForgottenCheckpointThatKeepsItsFrame) {
   const ViterbiTally t = fuzz_viterbi<LookAhead, GoesOnFromAForgottenCheckpoint>(5'000, 6, Scene::full_history);
   print("frame", t);
   EXPECT_GT(t.violations(), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchWordsThatAreListedInTwoSpellings) {
+  EXPECT_GT((fuzz_viterbi<LookAhead, SpellingsAreWords>(5'000, 1).repeated), 0U);
 }
 TEST(Viterbi, TheTestsAboveCatchTheOtherOrderOfTies) {
   EXPECT_GT((fuzz_viterbi<LookAhead, LargestOfEqual>(5'000, 3, Scene::ties).tie_violations), 0U);

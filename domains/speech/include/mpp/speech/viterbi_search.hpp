@@ -65,6 +65,10 @@ struct ViterbiAccounting {
                       std::uint32_t b_label) {  ///< which of two histories with equal scores comes first
     return words.smaller(a, a_label, b, b_label);
   }
+  /// Equal for labels that an n-best list takes for the same: all spellings of a word, but not two unknown words.
+  static std::uint64_t word(const Lexicon& lexicon, std::uint32_t label) {
+    return label < lexicon.endings() ? lexicon.ending_word(label) : std::uint64_t{label} << 32;
+  }
 };
 
 /// Beam search in max semantics (docs/speech_viterbi.md).
