@@ -1,9 +1,36 @@
 #include <mpp/kernels/backward_bound.hpp>
 
+#include <vector>
+
 #include "src/backward_rows.hpp"
 #include "src/dispatch.hpp"
 
 namespace mpp::kernels {
+namespace {
+
+// Where the parts of an array begin: from 0 to its `size`, never down, each a multiple of `step`. A back end would read
+// and write where they say. Few numbers, so they are looked at on the host.
+void expects_parts(const Context& context, const char* name, std::span<const std::uint32_t> begin, std::size_t size,
+                   std::size_t step = 1) {
+  std::vector<std::uint32_t> copy;
+  dispatch(
+      context, [] {},
+      [&] {
+        copy.resize(begin.size());
+        cuda::copy_to_host(context, begin.data(), copy.data(), begin.size_bytes());
+        begin = copy;
+      });
+  expects<ValueError>(begin.front() == 0, "backward_bound: ", name, "[0] is ", begin.front(), ", expected 0");
+  for (std::size_t i = 1; i < begin.size(); ++i) {
+    expects<ValueError>(begin[i] >= begin[i - 1] && begin[i] <= size, "backward_bound: ", name, "[", i, "] is ",
+                        begin[i], ", expected at least ", begin[i - 1], " (the one before) and at most ", size);
+    expects<ValueError>(begin[i] % step == 0, "backward_bound: ", name, "[", i, "] is ", begin[i],
+                        ", expected a multiple of ", step);
+  }
+  expects<ValueError>(begin.back() == size, "backward_bound: ", name, " ends with ", begin.back(), ", expected ", size);
+}
+
+}  // namespace
 
 std::size_t backward_scratch(const BackwardGraph& graph) noexcept { return backward_layout(graph).size; }
 
@@ -35,6 +62,10 @@ void backward_bound(const Context& context, const BackwardGraph& graph, std::spa
   size("scratch", scratch.size(), utterances * backward_scratch(graph));
   size("offset", offset.size(), frames + utterances);
   size("code", code.size(), (frames + utterances) * graph.width());
+  expects_parts(context, "frame_begin", frame_begin, frames);
+  expects_parts(context, "column_begin", graph.column_begin, graph.states, backward_padding);
+  expects_parts(context, "token_arcs", graph.token_arcs, graph.arcs.size());
+  expects_parts(context, "token_repeats", graph.token_repeats, graph.repeats.size());
   dispatch(
       context, [&] { cpu::backward_bound(context, graph, loss, frame_begin, options, scratch, code, offset); },
       [&] { cuda::backward_bound(context, graph, loss, frame_begin, options, scratch, code, offset); });
