@@ -188,6 +188,13 @@ TEST(ViterbiTier, NamesWhatDoesNotFit) {
   EXPECT_PRED2(says, ask({{m.log_probs, 4, 2, 0}, &letters.folded}), "spells with token 2");
   m.log_probs[3] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_PRED2(says, ask({m.view(0), &letters.folded}), "frame 0, token 3 is nan");
+  EXPECT_PRED2(says, refusal([&] {
+                 PlainViterbiTier::State state(std::pmr::new_delete_resource());
+                 PlainViterbiTier().materialise({m.view(0), &letters.folded}, state, 0);
+               }),
+               "frame 0, token 3 is nan");
+  m.log_probs[3] = 0.0F;
+  EXPECT_PRED2(says, ask({m.view(4), &letters.folded}), "blank is 4");
   const auto build = [](const ViterbiOptions& options) { return refusal([&] { ViterbiTier tier(options); }); };
   EXPECT_PRED2(says, build({.live_caps = {}}), "live_caps");
   EXPECT_PRED2(says, build({.live_caps = {4, 4}}), "live_caps");

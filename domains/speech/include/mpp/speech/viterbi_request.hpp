@@ -64,8 +64,9 @@ void check(const ViterbiOptions& options);
 /// @throws ShapeError, ValueError for emissions without frames or tokens, no graph, n_best = 0: all that sizes depend on
 void check_sizes(const ViterbiRequest& request);
 
-/// @throws ShapeError, ValueError as check_sizes() and check_emissions(); ValueError if a spelling uses the blank or a
-///         token that the emissions lack, or silence is either, or nodes and tokens are 2^31 or more
+/// All but the values of the emissions, which the look-ahead checks: it reads them anyway.
+/// @throws ShapeError, ValueError as check_sizes(); ValueError if a spelling uses the blank or a token that the emissions
+///         lack, or silence is either, or nodes and tokens are 2^31 or more
 void check(const ViterbiRequest& request);
 
 /// Words and tokens of labels as WordAlignment has them.
