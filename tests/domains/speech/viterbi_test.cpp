@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "domains/speech/viterbi_fuzz.hpp"
+#include "reference/dense_look_ahead.hpp"
 
 namespace mpp::speech {
 namespace {
@@ -84,16 +85,20 @@ struct LargestOfEqual : ViterbiAccounting {
   }
 };
 /// Takes what a word is worth after nothing for a bound, as a look-ahead by unigrams does.
+auto unigram_pass(const WordGraph& graph, const Emissions& e) {
+  constexpr WordGraph::State empty{};
+  return reference::DensePass(graph, e, graph.end(empty), [&graph](Lexicon::Node node) {
+    const auto words = graph.lexicon().words_at(node);
+    if (words.empty()) return graph.unknown(empty).score;
+    double best = -std::numeric_limits<double>::infinity();
+    for (const auto word : words) best = std::max(best, graph.word(empty, word).score);
+    return best;
+  });
+}
 struct UnigramLookAhead : DenseLookAhead {
   UnigramLookAhead(const FoldedGraph& folded, const Emissions& e, std::pmr::memory_resource*,
                    const LookAheadOptions& = {})
-      : DenseLookAhead(folded.words(), e, folded.words().end(empty(folded)), [&](auto& lexicon, Lexicon::Node node) {
-          double best = impossible;
-          for (const auto word : lexicon.words_at(node))
-            best = std::max(best, folded.words().word(empty(folded), word).score);
-          return lexicon.words_at(node).empty() ? folded.words().unknown(empty(folded)).score : best;
-        }) {}
-  static WordGraph::State empty(const FoldedGraph&) { return WordGraph::State{}; }
+      : DenseLookAhead(unigram_pass(folded.words(), e), e.frames) {}
 };
 TEST(Viterbi, TheTestsAboveCatchSumsRoundedToNearest) {
   EXPECT_GT((fuzz_viterbi<LookAhead, NearestSums>(5'000, 2, Scene::large_numbers).gap_violations), 0U);
