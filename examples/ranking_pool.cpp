@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <iostream>
 #include <optional>
 #include <span>
@@ -19,8 +18,8 @@
 #include <mpp/ranking/ranker.hpp>
 #include <mpp/ranking/synthetic.hpp>
 
+#include "support/demo_main.hpp"
 #include "support/exact_scan.hpp"
-#include "support/json_file.hpp"
 #include "support/progress_line.hpp"
 #include "support/ranking_run.hpp"
 #include "support/statistics.hpp"
@@ -204,27 +203,10 @@ void print(const RankingRun& run) {
       << "\nmean and p99: most bytes a request held; epsilon and errors: score regret, the largest of all users\n";
 }
 
-int run(const Options& options) {
-  const RankingRun run = measure(options);
-  print(run);
-  if (!options.json.empty()) write_json(options.json, to_json(run));
-  if (!options.report.empty()) to_report(run).write(options.report);
-  const auto broken = violations(run);
-  for (const std::string& sentence : broken) std::cerr << "ranking_pool: bound broken: " << sentence << '\n';
-  return broken.empty() ? 0 : 1;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options;
-  CLI::App app("Certified ranking of a seeded catalogue: memory, speed and error beside an exact scan.");
-  describe(app, options);
-  CLI11_PARSE(app, argc, argv);
-  try {
-    return run(options);
-  } catch (const std::exception& error) {
-    std::cerr << "ranking_pool: " << error.what() << '\n';
-    return 2;
-  }
+  return demo_main<Options>(argc, argv, "ranking_pool",
+                            "Certified ranking of a seeded catalogue: memory, speed and error beside an exact scan.",
+                            describe, measure, print);
 }

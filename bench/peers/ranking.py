@@ -15,7 +15,6 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"  # before NumPy and FAISS start their pools; our binary inherits it
 
 import argparse
-import json
 import math
 import statistics
 import subprocess
@@ -30,10 +29,10 @@ try:
     import numpy as np
 
     import ranking_systems as systems
+    from shared import ROOT, write_report
 except ImportError as missing:
     raise SystemExit(f"{missing}; install the peers: pip install -r {Path(__file__).parent}/requirements.txt")
 
-ROOT = Path(__file__).resolve().parents[2]
 K = 10
 BATCHES = (1, 64)
 
@@ -176,18 +175,6 @@ def worst_over_families(metrics, families):
         metrics[stem] = min(values) if lowest else max(values)
 
 
-def device():
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return f"{line.split(':')[1].strip()}, 1 thread"
-    return "unknown CPU, 1 thread"
-
-
-def commit():
-    git = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return git.stdout.strip() or "unknown"  # as in an unpacked archive
-
-
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="under 50 seconds, data included")
@@ -226,11 +213,7 @@ def main():
             summarise(family, everyone, truths, times, metrics)
             del everyone
     worst_over_families(metrics, families)
-    report = {"bench": "ranking_peers", "device": device(), "commit": commit(), "metrics": metrics}
-    if options.json == "-":
-        print(json.dumps(report))
-    elif options.json:
-        Path(options.json).write_text(json.dumps(report) + "\n")
+    write_report("ranking_peers", metrics, options.json)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ Every system answers `run(batch, repetition)` with the mean microseconds per que
 returned in `ids` (query number -> the k best), so that quality is judged on exactly the answers that were timed.
 """
 
-import json
 import os
-import subprocess
 import time
 
 import faiss
 import numpy as np
+
+from shared import Server
 
 INNER_PRODUCT = faiss.METRIC_INNER_PRODUCT
 TRAIN_ROWS = 20_000
@@ -56,38 +56,24 @@ class Peer:
         return elapsed / len(window) * 1e6
 
 
-class Ours:
+class Ours(Server):
     """Our binary, kept running on the same vectors: `run <batch>` on its input, one line of JSON on its output."""
 
     name, setting = "mpp", "exact"
 
     def __init__(self, binary, folder, k, rows):
         self.rows, self.ids, self.answer = rows, {}, {}
-        self.process = subprocess.Popen(
-            [binary, "--serve", folder, "--k", str(k)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+        super().__init__([binary, "--serve", folder, "--k", str(k)])
 
     def wait_until_ready(self):
-        ready = self._read()
+        ready = self.read()
         self.build_s, self.bytes_beside_rows = ready["build_s"], ready["bytes_resident"]
 
     def run(self, batch, repetition, most=None):
         """One pass over all queries; `most` saves time with slow systems and is not needed here."""
-        self.process.stdin.write(f"run {batch}\n")
-        self.process.stdin.flush()
-        self.answer = self._read()
+        self.answer = self.ask(f"run {batch}")
         self.ids.update(enumerate(self.answer["ids"]))
         return float(np.mean(self.answer["us_per_query"]))
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.communicate("quit\n", timeout=30)
-
-    def _read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.process.args[0]} ended with status {self.process.wait()} instead of an answer")
-        return json.loads(line)
 
 
 def flat(rows):

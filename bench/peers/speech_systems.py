@@ -5,11 +5,9 @@ Every system answers `decode(task)` with an Answer: seconds of its thread, the t
 
 import copy
 import ctypes
-import json
 import logging
 import math
 import os
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -27,6 +25,8 @@ from flashlight.lib.text.decoder import (
 from flashlight.lib.text.decoder.kenlm import KenLM
 from flashlight.lib.text.dictionary import Dictionary
 from pyctcdecode import build_ctcdecoder
+
+from shared import Server
 
 logging.getLogger("pyctcdecode").setLevel(logging.ERROR)
 LN10 = math.log(10.0)
@@ -193,17 +193,15 @@ class Pyctcdecode(Peer):
         return Answer(seconds, score, labels=[names.index(letter) for letter in text])
 
 
-class Ours:
+class Ours(Server):
     """Our binary, kept running: one line of JSON for each line (bench/README.md). `ladder` names the levels it climbs."""
 
     width = 0
 
     def __init__(self, binary, folder):
         self.name, self.ladder = "mpp", ""
-        self.process = subprocess.Popen(
-            [binary, "--serve", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self._read()
+        super().__init__([binary, "--serve", folder])
+        self.read()
 
     def on(self, ladder):
         """The same process on another ladder."""
@@ -227,17 +225,3 @@ class Ours:
     def answer(found):
         return Answer(found["ms"] / 1e3, found["score"], found.get("tokens"), found.get("words"), found)
 
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return self._read()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.communicate("quit\n", timeout=30)
-
-    def _read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self.process.args[0]} ended with status {self.process.wait()} instead of an answer")
-        return json.loads(line)

@@ -1,9 +1,40 @@
 #include <mpp/kernels/backward_bound.hpp>
 
+#include <functional>
+#include <vector>
+
 #include "src/backward_rows.hpp"
 #include "src/dispatch.hpp"
 
 namespace mpp::kernels {
+namespace {
+
+// Where the parts of an array begin: from 0 to its `size`, never down, each a multiple of `step`. A back end would read
+// and write where they say. Few numbers, so they are looked at on the host.
+template <class Part, class Begin = std::identity>
+void expects_parts(const Context& context, const char* name, std::span<const Part> parts, std::size_t size,
+                   std::size_t step = 1, const Begin& begin = {}) {
+  std::vector<Part> copy;
+  dispatch(
+      context, [] {},
+      [&] {
+        copy.resize(parts.size());
+        cuda::copy_to_host(context, parts.data(), copy.data(), parts.size_bytes());
+        parts = copy;
+      });
+  const auto at = [&](std::size_t i) { return std::invoke(begin, parts[i]); };
+  expects<ValueError>(at(0) == 0, "backward_bound: ", name, "[0] is ", at(0), ", expected 0");
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    expects<ValueError>(at(i) >= at(i - 1) && at(i) <= size, "backward_bound: ", name, "[", i, "] is ", at(i),
+                        ", expected at least ", at(i - 1), " (the one before) and at most ", size);
+    expects<ValueError>(at(i) % step == 0, "backward_bound: ", name, "[", i, "] is ", at(i),
+                        ", expected a multiple of ", step);
+  }
+  const std::uint32_t last = at(parts.size() - 1);
+  expects<ValueError>(last == size, "backward_bound: ", name, " ends with ", last, ", expected ", size);
+}
+
+}  // namespace
 
 std::size_t backward_scratch(const BackwardGraph& graph) noexcept { return backward_layout(graph).size; }
 
@@ -37,6 +68,11 @@ void backward_bound(const Context& context, const BackwardGraph& graph, std::spa
   size("scratch", scratch.size(), utterances * backward_scratch(graph));
   size("offset", offset.size(), frames + utterances);
   size("code", code.size(), (frames + utterances) * graph.width());
+  expects_parts(context, "frame_begin", frame_begin, frames);
+  expects_parts(context, "column_begin", graph.column_begin, graph.states, backward_padding);
+  expects_parts(context, "targets of groups", graph.groups, graph.targets.size() - 1, 1, &BackwardGroup::targets);
+  expects_parts(context, "repeats of groups", graph.groups, graph.repeats.size(), 1, &BackwardGroup::repeats);
+  expects_parts(context, "targets", graph.targets, graph.arcs.size(), 1, &BackwardTarget::arcs);
   dispatch(
       context, [&] { cpu::backward_bound(context, graph, loss, frame_begin, options, scratch, code, offset); },
       [&] { cuda::backward_bound(context, graph, loss, frame_begin, options, scratch, code, offset); });

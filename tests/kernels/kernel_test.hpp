@@ -8,7 +8,11 @@
 #include <mpp/kernels/context.hpp>
 #include <mpp/kernels/device_array.hpp>
 
+#include "support/message_of.hpp"
+
 namespace mpp::kernels {
+
+using test::message_of;
 
 /// A test that runs on every device. The CUDA cases always exist, so that the output counts what could not run here.
 class KernelTest : public testing::TestWithParam<Device> {
@@ -30,16 +34,5 @@ inline std::string device_name(const testing::TestParamInfo<Device>& device) { r
 /// Instantiates a KernelTest suite over both devices.
 #define MPP_ON_ALL_DEVICES(suite) \
   INSTANTIATE_TEST_SUITE_P(Devices, suite, testing::Values(Device::cpu, Device::cuda), device_name)
-
-/// The message of the error that `action` throws, or "no error".
-template <class Error, class Action>
-std::string message_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 }  // namespace mpp::kernels

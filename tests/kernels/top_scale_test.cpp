@@ -1,5 +1,7 @@
 // best_midpoints() may skip blocks that cannot hold one of the best; the answer must not show it.
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "kernels/samples.hpp"
@@ -196,10 +198,21 @@ TEST_P(TopScaleTest, KeepsOutRowsBelowTheLeastScore) {
 
 // Also shows that blocks are skipped at all: only the CPU does it.
 TEST(TopScale, TheTestsAboveCatchOneThatIsTooSmall) {
-  const Rows rows = all_rows(67)[1];
-  auto half = rows.top_scale();
-  for (float& top : half) top /= 2;
-  EXPECT_NE(best({}, rows, 100, -inf, half), best({}, rows, 100, -inf, {}));
+  const auto differs = [](const Rows& rows, std::size_t k, const std::function<void(std::vector<float>&)>& breaks) {
+    auto top = rows.top_scale();
+    breaks(top);
+    return best({}, rows, k, -inf, top) != best({}, rows, k, -inf, {});
+  };
+  const auto shrink = [](float by) {
+    return [by](std::vector<float>& top) {
+      for (float& scale : top) scale *= 1.0F - by;
+    };
+  };
+  const std::vector<Rows> all = all_rows(67);
+  EXPECT_FALSE(differs(all[1], 100, [](auto&) {}));
+  EXPECT_TRUE(differs(all[1], 100, shrink(0.5F)));
+  EXPECT_TRUE(differs(all[0], 7, shrink(0x1p-5F)));
+  EXPECT_TRUE(differs(all[1], 100, [](auto& top) { std::ranges::rotate(top, top.begin() + 1); }));  // of the next block
 }
 
 }  // namespace

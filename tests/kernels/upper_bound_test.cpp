@@ -1,5 +1,7 @@
 // mark_reaching() bounds the root of the interval from above by tangents. No row may be lost by it, and few gained.
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <random>
 
@@ -268,18 +270,24 @@ TEST_P(UpperBoundTest, LosesNoRowOfABlockWhoseTopsDecide) {
 
 // Also shows that tops are looked at: only the CPU does it.
 TEST(UpperBound, TheTestAboveCatchesTopsThatAreTooSmall) {
-  const auto lost = [](float scale, float residual) {
+  const auto lost = [](const std::function<void(Rows&)>& breaks) {
     const auto marking = [&](const Rows& rows, float threshold) {
-      Rows changed = rows;
-      for (float& top : changed.top_scale) top *= scale;
-      for (float& top : changed.top_residual) top *= residual;
-      return mark({}, changed, changed.frame, threshold);
+      Rows broken = rows;
+      breaks(broken);
+      return mark({}, broken, broken.frame, threshold);
     };
     return tally(marking, frames, even_rows).lost;
   };
-  EXPECT_EQ(lost(1.0F, 1.0F), 0U);
-  EXPECT_GT(lost(1.0F - 0x1p-6F, 1.0F), 0U);
-  EXPECT_GT(lost(1.0F, 1.0F - 0x1p-6F), 0U);
+  const auto shrink = [](std::vector<float>& tops, float by) {
+    for (float& top : tops) top *= 1.0F - by;
+  };
+  EXPECT_EQ(lost([](Rows&) {}), 0U);
+  for (const float by : {0x1p-6F, 0x1p-11F}) {  // the second one: a Half rounded down instead of up
+    EXPECT_GT(lost([&](Rows& r) { shrink(r.top_scale, by); }), 0U) << by;
+    EXPECT_GT(lost([&](Rows& r) { shrink(r.top_residual, by); }), 0U) << by;
+  }
+  EXPECT_GT(lost([](Rows& r) { std::ranges::reverse(r.top_scale); }), 0U);  // of the other block
+  EXPECT_GT(lost([](Rows& r) { std::ranges::reverse(r.top_residual); }), 0U);
 }
 
 TEST_P(UpperBoundTest, GainsNothingFromTopsThatAreTooLargeAndNotANumber) {

@@ -2,14 +2,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <memory_resource>
 #include <utility>
 #include <vector>
 
-#include <mpp/core/memory/bytes.hpp>
-#include <mpp/speech/directed.hpp>
 #include <mpp/speech/emissions.hpp>
-#include <mpp/speech/look_ahead.hpp>
+#include <mpp/speech/lexicon.hpp>
 #include <mpp/speech/word_graph.hpp>
 
 namespace mpp::reference {
@@ -119,83 +116,5 @@ inline std::vector<WordLabelling> all_word_labellings(const speech::Emissions& e
   visit(visit, start, graph.begin());
   return all;
 }
-
-/// The look-ahead without any compression: a value for every frame and position, sums rounded up.
-class DenseLookAhead {
- public:
-  static constexpr bool admissible = true;
-
-  DenseLookAhead(const speech::FoldedGraph& folded, const speech::Emissions& e, std::pmr::memory_resource*,
-                 const speech::LookAheadOptions& = {})
-      : DenseLookAhead(folded.words(), e) {}
-  DenseLookAhead(const speech::WordGraph& graph, const speech::Emissions& e)
-      : DenseLookAhead(graph, e, graph.end_upper(), [&](auto& lexicon, speech::Lexicon::Node node) {
-          double best = impossible;
-          for (const auto word : lexicon.words_at(node))
-            best = std::max(best, static_cast<double>(graph.word_upper()[word]));
-          if (lexicon.words_at(node).empty()) best = static_cast<double>(graph.unknown_upper());
-          return best;
-        }) {}
-  static Bytes bytes(const speech::FoldedGraph&, std::size_t) { return {}; }
-  static Bytes building_bytes(const speech::FoldedGraph&, std::size_t) { return {}; }
-
-  double remaining(std::size_t t, speech::WordGraph::Position position) const {
-    const double* values = values_.data() + (t * positions_ + position) * 2;  // without and with a blank before t
-    return std::max(values[0], values[1]);
-  }
-  double inside(std::size_t, speech::Token) const {
-    return -impossible;
-  }  // a bound of no use: the search must do without
-
- protected:
-  static constexpr double impossible = -std::numeric_limits<double>::infinity();
-
-  /// @param completed  what may be added by the words that end at a node
-  template <class Completed>
-  DenseLookAhead(const speech::WordGraph& graph, const speech::Emissions& e, double end, const Completed& completed)
-      : positions_(graph.lexicon().nodes() + e.tokens), values_((e.frames + 1) * positions_ * 2, impossible) {
-    const speech::Lexicon& lexicon = graph.lexicon();
-    const auto nodes = static_cast<speech::WordGraph::Position>(lexicon.nodes());
-    const auto is_root = [&](std::size_t p) { return p == 0 || p >= nodes; };
-    for (std::size_t p = 0; p < positions_; ++p)
-      for (const bool blank : {false, true})
-        if (is_root(p)) at(e.frames, p, blank) = end;
-    for (std::size_t t = e.frames; t-- > 0;)
-      for (std::size_t p = 0; p < positions_; ++p)
-        for (const bool blank : {false, true}) {
-          const auto last = p >= nodes ? static_cast<speech::Token>(p - nodes)
-                            : p > 0    ? lexicon.token(static_cast<speech::Lexicon::Node>(p))
-                                       : speech::Token{};
-          const bool barred = !blank && p != 0;
-          double best = impossible;
-          const auto raise = [&](std::size_t k, double rest) {
-            const double emission = graph.emission(e.row(t), static_cast<speech::Token>(k));
-            if (emission > impossible && rest > impossible) best = std::max(best, speech::sum_up(emission, rest));
-          };
-          raise(e.blank, at(t + 1, is_root(p) ? 0 : p, true));
-          if (barred) raise(last, at(t + 1, p, false));
-          const auto silence = graph.weights().silence;
-          if (is_root(p) && silence && !(barred && last == *silence))
-            raise(*silence, at(t + 1, nodes + *silence, false));
-          const auto [first, count] = lexicon.children(is_root(p) ? 0 : static_cast<speech::Lexicon::Node>(p));
-          for (auto child = first; child < first + count; ++child) {
-            const speech::Token k = lexicon.token(child);
-            if (barred && k == last) continue;
-            if (lexicon.children(child).count > 0) raise(k, at(t + 1, child, false));
-            const double word = completed(lexicon, child), rest = at(t + 1, nodes + k, false);
-            if (word > impossible && rest > impossible) raise(k, speech::sum_up(word, rest));
-          }
-          at(t, p, blank) = best;
-        }
-  }
-
- private:
-  double& at(std::size_t t, std::size_t position, bool blank) {
-    return values_[(t * positions_ + position) * 2 + (blank ? 1 : 0)];
-  }
-
-  std::size_t positions_;
-  std::vector<double> values_;
-};
 
 }  // namespace mpp::reference

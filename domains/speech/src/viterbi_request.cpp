@@ -20,9 +20,8 @@ void check(const ViterbiOptions& options) {
   expects<ValueError>(options.exact_cap > caps.back() && options.exact_cap <= most_paths, "ViterbiTier: exact_cap is ",
                       options.exact_cap, ", expected above the last of live_caps, ", caps.back(), ", and at most ",
                       most_paths);
-  expects<ValueError>(options.words_per_hypothesis >= 1 && options.words_per_hypothesis <= most_words,
-                      "ViterbiTier: words_per_hypothesis is ", options.words_per_hypothesis, ", expected in [1, ",
-                      most_words, "]");
+  expects<ValueError>(options.words_per_hypothesis <= most_words, "ViterbiTier: words_per_hypothesis is ",
+                      options.words_per_hypothesis, ", expected in [0, ", most_words, "]");
   expects<ValueError>(options.exact_cap * options.words_per_hypothesis < std::size_t{1} << 30,
                       "ViterbiTier: exact_cap is ", options.exact_cap, " and words_per_hypothesis ",
                       options.words_per_hypothesis, ", expected a product below 2^30");
@@ -44,7 +43,6 @@ void check_sizes(const ViterbiRequest& request) {
 void check(const ViterbiRequest& request) {
   check_sizes(request);
   const Emissions& e = request.emissions;
-  check_emissions(e);
   const WordGraph& graph = request.graph->words();
   const Lexicon& lexicon = graph.lexicon();
   const auto silence = graph.weights().silence;

@@ -50,7 +50,8 @@ def write_held_out(folder: pathlib.Path, net: CtcNet, alphabet: Alphabet, spoken
     conditions = {}
     for name, snr in {"clean": None, **{f"{level} dB": float(level) for level in decibels}}.items():
         noise = np.random.default_rng(seed)  # the same noise, louder and louder
-        conditions[name] = [emissions_of(net, sound.log_mel(sound.with_noise(wave, snr, PINK, noise))) for _, wave in spoken]
+        conditions[name] = [emissions_of(net, sound.log_mel(sound.with_noise(wave, snr, PINK, noise, held_out=True)))
+                            for _, wave in spoken]
         heard = [heard_by_reader(one) for one in conditions[name]]
         print(f"{name:>6}: word error rate of the best path {100 * word_error_rate(alphabet, sentences, heard):.1f} %")
     write_emission_set(folder, alphabet.tokens, 10 * net.stride, sentences, conditions, about)

@@ -29,10 +29,12 @@ def read_wave(source) -> np.ndarray:
 
 
 @functools.cache
-def coloured_noise(tilt: float) -> np.ndarray:
-    """Sixteen seconds of noise of unit power whose power density falls as frequency^-tilt: 0 is white, 1 pink, 2 brown."""
+def coloured_noise(tilt: float, held_out: bool) -> np.ndarray:
+    """Sixteen seconds of noise of unit power whose power density falls as frequency^-tilt: 0 is white, 1 pink, 2 brown.
+    What is held out is another recording, so that no net has heard it."""
     length = 16 * RATE
-    spectrum = np.fft.rfft(np.random.default_rng(round(1000 * tilt)).standard_normal(length))
+    seed = round(1000 * tilt) + (1_000_000 if held_out else 0)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(length))
     frequency = np.maximum(np.arange(len(spectrum)) * RATE / length, 20.0)  # hertz; below 20 nothing grows any more
     noise = np.fft.irfft(spectrum * frequency ** (-tilt / 2.0), length)
     return (noise / np.sqrt(np.mean(noise**2))).astype(np.float32)
@@ -45,11 +47,12 @@ def speech_power(wave: np.ndarray) -> float:
     return float(np.mean(power[power >= 1e-3 * power.max()]))
 
 
-def with_noise(wave: np.ndarray, snr_db: float | None, tilt: float, source: np.random.Generator) -> np.ndarray:
+def with_noise(wave: np.ndarray, snr_db: float | None, tilt: float, source: np.random.Generator,
+               held_out: bool = False) -> np.ndarray:
     """The wave and, unless snr_db is None, a stretch of noise from a random place, so much weaker than the speech."""
     if snr_db is None:
         return wave
-    noise = coloured_noise(tilt)
+    noise = coloured_noise(tilt, held_out)
     begin = source.integers(len(noise) - len(wave))
     level = math.sqrt(speech_power(wave) / 10.0 ** (snr_db / 10.0))
     return wave + level * noise[begin : begin + len(wave)]

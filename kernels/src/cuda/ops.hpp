@@ -1,6 +1,6 @@
 #pragma once
-#include <mpp/kernels/ctc_step.hpp>
 #include <mpp/kernels/backward_bound.hpp>
+#include <mpp/kernels/ctc_step.hpp>
 #include <mpp/kernels/interval.hpp>
 #include <mpp/kernels/quantize_nested.hpp>
 #include <mpp/kernels/rescore.hpp>

@@ -26,6 +26,11 @@ struct FuzzTally {
   std::size_t suffix_violations = 0;  ///< a suffix bound below the truth
   std::size_t score_violations = 0;   ///< ln P outside its interval
   std::size_t wrong = 0;              ///< certified, and not the most probable labelling
+
+  std::size_t violations() const {
+    return charge_violations + chain_violations + mass_violations + whole_violations + suffix_violations +
+           score_violations + wrong;
+  }
 };
 
 /// How a broken twin differs from the real thing.

@@ -8,22 +8,15 @@
 #include <mpp/core/error.hpp>
 #include <mpp/speech/emissions.hpp>
 
+#include "support/message_of.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace mpp::speech {
 namespace {
 
-constexpr float infinity = std::numeric_limits<float>::infinity();
+using test::message_of;
 
-template <class Error, class Call>
-std::string message_of(const Call& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
+constexpr float infinity = std::numeric_limits<float>::infinity();
 
 class EmissionFile : public testing::Test {
  protected:

@@ -11,8 +11,8 @@
 #include <mpp/speech/lexicon.hpp>
 #include <mpp/speech/word_bounds.hpp>
 
+#include "domains/speech/libri_sentence.hpp"
 #include "reference/arpa_reference.hpp"
-#include "support/shared_data.hpp"
 
 namespace mpp::speech {
 namespace {
@@ -26,11 +26,6 @@ class RealLanguageModel : public testing::Test {
       if (!std::filesystem::exists(shared_data(file))) GTEST_SKIP() << shared_data(file) << " is not there";
   }
   static NgramModel model() { return NgramModel::read_arpa(shared_data("speech/lm.arpa")); }
-  static Lexicon lexicon() {
-    std::vector<std::string> tokens{"|", "'"};
-    for (char c = 'a'; c <= 'z'; ++c) tokens.emplace_back(1, c);
-    return Lexicon::build(read_word_list(shared_data("speech/words.lst"), tokens, 0));
-  }
 };
 
 TEST_F(RealLanguageModel, HoldsWhatTheFileAnnounces) {
@@ -86,7 +81,7 @@ TEST_F(RealLanguageModel, BoundsHoldAndAreAttainedBecauseNoBackoffIsPositive) {
 }
 
 TEST_F(RealLanguageModel, EveryWordOfTheLexiconIsSpelledAndSevenInEightAreInTheModel) {
-  const Lexicon lexicon = RealLanguageModel::lexicon();
+  const Lexicon lexicon = libri_lexicon();
   EXPECT_EQ(lexicon.words(), 26709U);
   EXPECT_EQ(lexicon.nodes(), 91911U);
   const NgramModel model = RealLanguageModel::model();

@@ -3,38 +3,25 @@
 
 #include <array>
 #include <chrono>
-#include <filesystem>
 #include <iostream>
 #include <string>
-#include <vector>
 
 #include <mpp/core/control/controller.hpp>
 #include <mpp/speech/viterbi_tier.hpp>
 
-#include "support/shared_data.hpp"
+#include "domains/speech/libri_sentence.hpp"
 
 namespace mpp::speech {
 namespace {
 
 using namespace mpp::test;
 
-class RealWords : public testing::Test {
+class RealWords : public LibriSentence {
  protected:
-  void SetUp() override {
-    for (const char* file : {"speech/lm.arpa", "speech/words.lst", "speech/libri_logits.json"})
-      if (!std::filesystem::exists(shared_data(file))) GTEST_SKIP() << shared_data(file) << " is not there";
-    std::vector<std::string> tokens{"|"};
-    for (char c = 'a'; c <= 'z'; ++c) tokens.emplace_back(1, c);
-    tokens.emplace_back("'");
-    lexicon_.emplace(Lexicon::build(read_word_list(shared_data("speech/words.lst"), tokens, 0)));
-    model_.emplace(NgramModel::read_arpa(shared_data("speech/lm.arpa")));
-    matrix_ = log_softmax(read_emissions_json(shared_data("speech/libri_logits.json")));
-  }
-
   // Prints a line per level up to the proof.
   ViterbiResult prove(const FoldedGraph& graph) const {
     const ViterbiTier tier;
-    const ViterbiRequest request{matrix_.view(28), &graph};
+    const ViterbiRequest request{emissions(), &graph};
     ViterbiTier::State state(std::pmr::new_delete_resource());
     ViterbiResult r;
     const auto start = std::chrono::steady_clock::now();
@@ -55,10 +42,6 @@ class RealWords : public testing::Test {
     for (const Lexicon::Word word : transcript.words) all += std::string(lexicon_->text(word)) + " ";
     return all;
   }
-
-  std::optional<Lexicon> lexicon_;
-  std::optional<NgramModel> model_;
-  EmissionMatrix matrix_;
 };
 
 // Scores: the best that flashlight-text 0.0.7 finds with 2,500 hypotheses, rescored by its objective in natural logarithms.
@@ -83,7 +66,7 @@ TEST_F(RealWords, SentenceIsProvenOptimalAtAllWeights) {
 TEST_F(RealWords, APlainWideBeamFindsTheSameAndProvesNothing) {
   const WordGraph graph(*lexicon_, &*model_, {.lm_weight = 1.0, .silence = Token{0}});
   const FoldedGraph folded(graph);
-  const ViterbiRequest request{matrix_.view(28), &folded};
+  const ViterbiRequest request{emissions(), &folded};
   const PlainViterbiTier tier({.live_caps = {500}, .exact_cap = 501});
   PlainViterbiTier::State state(std::pmr::new_delete_resource());
   tier.materialise(request, state, 0);
@@ -96,7 +79,7 @@ TEST_F(RealWords, APlainWideBeamFindsTheSameAndProvesNothing) {
 TEST_F(RealWords, ProofTakesLittleMemory) {
   const WordGraph graph(*lexicon_, &*model_, {.lm_weight = 2.0, .word_bonus = 0.5, .silence = Token{0}});
   const FoldedGraph folded(graph);
-  const ViterbiRequest request{matrix_.view(28), &folded};
+  const ViterbiRequest request{emissions(), &folded};
   const ViterbiTier tier({.live_caps = {16, 256, 2048}});
   const ScoreGap gap;
   Ledger ledger(Footprint::host(Bytes{1'500'000}));

@@ -64,6 +64,11 @@ inline double true_gap(const speech::Emissions& e, std::size_t first, std::size_
   return static_cast<double>(std::log(reference::most_probable(all)->second / all.at(labels)));
 }
 
+/// A broken twin: what the forgotten part of the trie was charged is forgotten too.
+struct ForgetsBranches : speech::StreamAccounting {
+  static void fold(float&, float) {}
+};
+
 /// Small random streams with narrow limits against enumeration.
 template <class Policy = speech::StreamAccounting>
 StreamTally fuzz_streams(std::size_t cases, std::uint64_t seed, bool closings = true) {

@@ -27,15 +27,16 @@ struct ViterbiTally {
   std::size_t wide = 0;              ///< an interval wider than the rounding of its sums
   std::size_t worse = 0;             ///< an answer below that of the level before
   std::size_t unproven = 0;          ///< a gap at the exact level
-  std::size_t repeated = 0;          ///< two transcripts of an n-best list with the same words, or out of order
+  std::size_t repeated = 0;          ///< two transcripts of an n-best list with the same words, however spelled
+  std::size_t disordered = 0;        ///< a transcript of an n-best list with a better one after it
   std::size_t tie_violations = 0;    ///< of equal labellings not the smallest, where sums are exact
   std::size_t violations() const {
-    return gap_violations + score_violations + wide + worse + unproven + repeated + tie_violations;
+    return gap_violations + score_violations + wide + worse + unproven + repeated + disordered + tie_violations;
   }
 };
 
-/// Which cases a fuzz runs.
-enum class Scene { mixed, large_numbers, ties };
+/// Which cases a fuzz runs. A full history: short words that all cost little, and no room for many of them.
+enum class Scene { mixed, large_numbers, ties, full_history };
 
 /// A small random decoding problem that owns what it refers to.
 class ViterbiCase {
@@ -46,7 +47,7 @@ class ViterbiCase {
     const auto uniform = [&](double low, double high) {
       return std::uniform_real_distribution<double>(low, high)(random);
     };
-    const std::size_t tokens = pick(2, 4), frames = pick(1, 5);
+    const std::size_t tokens = pick(2, 4), frames = scene == Scene::full_history ? pick(4, 6) : pick(1, 5);
     blank_ = random() % tokens;
     const auto letter = [&] {
       const std::size_t k = random() % (tokens - 1);
@@ -61,7 +62,8 @@ class ViterbiCase {
         const auto other = spellings[random() % i];
         spelling.assign(other.begin(), other.begin() + static_cast<std::ptrdiff_t>(pick(1, other.size())));
       }
-      while (spelling.empty() || (spelling.size() < 3 && random() % 2 == 0)) spelling.push_back(letter());
+      const std::size_t longest = scene == Scene::full_history ? 1 : 3;
+      while (spelling.empty() || (spelling.size() < longest && random() % 2 == 0)) spelling.push_back(letter());
       words.push_back(mpp::text("w", random() % 6));  // w4, w5 are unknown to the models; some repeat
       spellings.add(spelling);
     }
@@ -139,6 +141,18 @@ struct LargestEmissions {
   std::vector<double> rest_;
 };
 
+/// What an n-best list may have only once: words, however spelled, and unknown ones by their tokens.
+inline std::vector<std::pair<speech::Lexicon::Word, std::vector<std::uint32_t>>> words_of(
+    const speech::WordGraph& graph, std::span<const std::uint32_t> labels) {
+  std::vector<std::pair<speech::Lexicon::Word, std::vector<std::uint32_t>>> words;
+  for (const std::uint32_t& label : labels) {
+    const speech::WordTranscript one = speech::transcribe(graph, {&label, 1}, {});
+    const bool known = one.words.front() != speech::WordTranscript::unknown;
+    words.emplace_back(one.words.front(), known ? std::vector<std::uint32_t>{} : one.tokens);
+  }
+  return words;
+}
+
 /// Decodes small random problems level by level and compares each answer with all labellings.
 template <class LookAhead, class Policy>
 ViterbiTally fuzz_viterbi(std::size_t cases, std::uint64_t seed, Scene scene = Scene::mixed) {
@@ -166,8 +180,11 @@ ViterbiTally fuzz_viterbi(std::size_t cases, std::uint64_t seed, Scene scene = S
     }
     tally.infeasible += truth.empty() ? 1 : 0;
 
-    ViterbiOptions options{
-        .live_caps = {1 + random() % 2}, .exact_cap = 4096, .words_per_hypothesis = 1 + random() % 2};
+    ViterbiOptions options{.live_caps = {1 + random() % 2}, .exact_cap = 4096, .words_per_hypothesis = random() % 3};
+    if (scene == Scene::full_history) {
+      options.live_caps.front() = 3 + random() % 6;
+      options.words_per_hypothesis = 0;
+    }
     while (options.live_caps.size() < 3) options.live_caps.push_back(options.live_caps.back() + 1 + random() % 3);
     if (random() % 4 == 0) options.beam_threshold = 1.0 + static_cast<double>(random() % 4);
     const BasicViterbiTier<LookAhead, Policy> tier(options);
@@ -195,11 +212,13 @@ ViterbiTally fuzz_viterbi(std::size_t cases, std::uint64_t seed, Scene scene = S
         const auto known = scores.find({t.words, t.tokens});
         const long double score = known == scores.end() ? -infinity : known->second;
         tally.score_violations += static_cast<long double>(t.score_lower) > score + slack ? 1 : 0;
+        tally.disordered += i > 0 && result.best[i - 1].score_upper < t.score_upper ? 1 : 0;
+      }
+      const Incumbents& incumbents = state.ladder.incumbents();  // the labels of result.best
+      for (std::size_t i = 0; i < incumbents.size(); ++i) {
+        const auto words = words_of(problem.graph(), incumbents.labels(i));
         for (std::size_t j = 0; j < i; ++j)
-          tally.repeated += (result.best[j].words == t.words && result.best[j].tokens == t.tokens) ||
-                                    result.best[j].score_upper < t.score_upper
-                                ? 1
-                                : 0;
+          tally.repeated += words_of(problem.graph(), incumbents.labels(j)) == words ? 1 : 0;
       }
       if (scene == Scene::ties && smallest != nullptr) {
         const WordTranscript first = transcribe(problem.graph(), *smallest, {});

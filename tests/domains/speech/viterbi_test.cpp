@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "domains/speech/viterbi_fuzz.hpp"
+#include "reference/dense_look_ahead.hpp"
 
 namespace mpp::speech {
 namespace {
@@ -14,8 +15,8 @@ using reference::DenseLookAhead;
 void print(const char* name, const ViterbiTally& t) {
   std::cout << name << ": " << t.cases << " cases, " << t.answers << " answers, " << t.certified << " certified, "
             << t.infeasible << " infeasible; gap " << t.gap_violations << " score " << t.score_violations << " wide "
-            << t.wide << " worse " << t.worse << " unproven " << t.unproven << " repeated " << t.repeated << " ties "
-            << t.tie_violations << '\n';
+            << t.wide << " worse " << t.worse << " unproven " << t.unproven << " repeated " << t.repeated
+            << " disordered " << t.disordered << " ties " << t.tie_violations << '\n';
 }
 
 TEST(Viterbi, GapsHoldAtEveryLevelAndTheLastOneIsTheOptimum) {
@@ -45,6 +46,12 @@ TEST(Viterbi, GapsHoldWhereDoublesRoundCoarsely) {
   EXPECT_EQ(t.violations(), 0U);
 }
 
+TEST(Viterbi, GapsHoldWhereTheHistoryIsFull) {
+  const ViterbiTally t = fuzz_viterbi<LookAhead, ViterbiAccounting>(10'000, 6, Scene::full_history);
+  print("full history", t);
+  EXPECT_EQ(t.violations(), 0U);
+}
+
 TEST(Viterbi, OfEqualLabellingsTheSmallestWins) {
   const ViterbiTally t = fuzz_viterbi<LookAhead, ViterbiAccounting>(20'000, 3, Scene::ties);
   print("ties", t);
@@ -62,6 +69,15 @@ struct ForgetsStates : ViterbiAccounting {
 struct ForgetsDrops : ViterbiAccounting {
   static bool counts() { return false; }
 };
+struct ForgetsWordsOfCheckpoints : ViterbiAccounting {
+  static std::uint32_t kept(std::uint32_t) { return WordHistory::beginning; }
+};
+struct GoesOnFromAForgottenCheckpoint : ViterbiAccounting {
+  static bool forgets_frame() { return false; }
+};
+struct SpellingsAreWords : ViterbiAccounting {
+  static std::uint64_t word(const Lexicon&, std::uint32_t label) { return label; }
+};
 struct LargestOfEqual : ViterbiAccounting {
   static bool smaller(const WordHistory& words, std::uint32_t a, std::uint32_t a_label, std::uint32_t b,
                       std::uint32_t b_label) {
@@ -69,16 +85,20 @@ struct LargestOfEqual : ViterbiAccounting {
   }
 };
 /// Takes what a word is worth after nothing for a bound, as a look-ahead by unigrams does.
+auto unigram_pass(const WordGraph& graph, const Emissions& e) {
+  constexpr WordGraph::State empty{};
+  return reference::DensePass(graph, e, graph.end(empty), [&graph](Lexicon::Node node) {
+    const auto words = graph.lexicon().words_at(node);
+    if (words.empty()) return graph.unknown(empty).score;
+    double best = -std::numeric_limits<double>::infinity();
+    for (const auto word : words) best = std::max(best, graph.word(empty, word).score);
+    return best;
+  });
+}
 struct UnigramLookAhead : DenseLookAhead {
   UnigramLookAhead(const FoldedGraph& folded, const Emissions& e, std::pmr::memory_resource*,
                    const LookAheadOptions& = {})
-      : DenseLookAhead(folded.words(), e, folded.words().end(empty(folded)), [&](auto& lexicon, Lexicon::Node node) {
-          double best = impossible;
-          for (const auto word : lexicon.words_at(node))
-            best = std::max(best, folded.words().word(empty(folded), word).score);
-          return lexicon.words_at(node).empty() ? folded.words().unknown(empty(folded)).score : best;
-        }) {}
-  static WordGraph::State empty(const FoldedGraph&) { return WordGraph::State{}; }
+      : DenseLookAhead(unigram_pass(folded.words(), e), e.frames) {}
 };
 TEST(Viterbi, TheTestsAboveCatchSumsRoundedToNearest) {
   EXPECT_GT((fuzz_viterbi<LookAhead, NearestSums>(5'000, 2, Scene::large_numbers).gap_violations), 0U);
@@ -88,6 +108,19 @@ TEST(Viterbi, TheTestsAboveCatchMergingWithoutTheState) {
 }
 TEST(Viterbi, TheTestsAboveCatchDropsThatAreNotCounted) {
   EXPECT_GT((fuzz_viterbi<LookAhead, ForgetsDrops>(5'000, 1).gap_violations), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchACheckpointWhoseWordsAreForgotten) {
+  const ViterbiTally t = fuzz_viterbi<LookAhead, ForgetsWordsOfCheckpoints>(5'000, 6, Scene::full_history);
+  print("words", t);
+  EXPECT_GT(t.violations(), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchAForgottenCheckpointThatKeepsItsFrame) {
+  const ViterbiTally t = fuzz_viterbi<LookAhead, GoesOnFromAForgottenCheckpoint>(5'000, 6, Scene::full_history);
+  print("frame", t);
+  EXPECT_GT(t.violations(), 0U);
+}
+TEST(Viterbi, TheTestsAboveCatchWordsThatAreListedInTwoSpellings) {
+  EXPECT_GT((fuzz_viterbi<LookAhead, SpellingsAreWords>(5'000, 1).repeated), 0U);
 }
 TEST(Viterbi, TheTestsAboveCatchTheOtherOrderOfTies) {
   EXPECT_GT((fuzz_viterbi<LookAhead, LargestOfEqual>(5'000, 3, Scene::ties).tie_violations), 0U);

@@ -53,7 +53,7 @@ inline constexpr std::int16_t backward_dead = -32768;   ///< code of a state tha
 struct BackwardGraph {
   std::size_t tokens = 0;                       ///< the blank included
   std::size_t states = 0;                       ///< padding included
-  std::span<const std::uint32_t> column_begin;  ///< [columns + 1] first state
+  std::span<const std::uint32_t> column_begin;  ///< [columns + 1] first state: from 0 to states, never down
   std::span<const std::uint32_t> column_token;  ///< [columns]
   std::span<const std::uint32_t> root_token;    ///< [roots] distinct: after which tokens a path can be at the root
   std::span<const BackwardGroup> groups;        ///< and one more, whose targets and repeats are the numbers of all
@@ -98,7 +98,8 @@ struct BackwardOptions {
 ///                     when no frame is left
 /// @param offset       [frames + utterances]
 /// One thread block per utterance on CUDA: give it many.
-/// @throws ShapeError, ValueError naming what does not fit
+/// @throws ShapeError, ValueError naming what does not fit: sizes, options, and where columns, targets, arcs, repeats and
+///         utterances begin (on CUDA these are copied to the host first). Not looked at: numbers and weights within arcs, and losses.
 void backward_bound(const Context& context, const BackwardGraph& graph, std::span<const std::int32_t> loss,
                     std::span<const std::uint32_t> frame_begin, const BackwardOptions& options,
                     std::span<std::int32_t> scratch, std::span<std::int16_t> code, std::span<std::int64_t> offset);

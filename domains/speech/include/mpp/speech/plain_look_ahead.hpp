@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <memory_resource>
 
+#include <mpp/speech/emissions.hpp>
 #include <mpp/speech/look_ahead.hpp>
 
 namespace mpp::speech {
@@ -12,8 +13,12 @@ class PlainLookAhead {
  public:
   static constexpr bool admissible = false;
 
-  PlainLookAhead(const FoldedGraph& graph, const Emissions&, std::pmr::memory_resource*, const LookAheadOptions& = {})
-      : graph_(&graph) {}
+  /// @throws ShapeError, ValueError as check_emissions()
+  PlainLookAhead(const FoldedGraph& graph, const Emissions& emissions, std::pmr::memory_resource*,
+                 const LookAheadOptions& = {})
+      : graph_(&graph) {
+    check_emissions(emissions);
+  }
   static Bytes bytes(const FoldedGraph&, std::size_t) { return {}; }
   static Bytes building_bytes(const FoldedGraph&, std::size_t) { return {}; }
 

@@ -82,9 +82,7 @@ class BasicViterbiLadder {
 
   void collect(const Search& search, const Emissions& emissions, const WordGraph& graph) {
     const Lexicon& lexicon = graph.lexicon();
-    const auto word = [&](std::uint32_t label) -> std::uint64_t {  // two spellings of a word are the same word
-      return label < lexicon.endings() ? lexicon.ending_word(label) : std::uint64_t{label} << 32;
-    };
+    const auto word = [&](std::uint32_t label) { return Policy::word(lexicon, label); };
     const auto same = [&](std::span<const std::uint32_t> a, std::span<const std::uint32_t> b) {
       return std::ranges::equal(a, b, {}, word, word);
     };

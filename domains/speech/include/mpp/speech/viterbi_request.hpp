@@ -51,21 +51,22 @@ struct ViterbiOptions {
   std::vector<std::size_t> live_caps{2, 16, 128, 1024, 8192};
   /// Live hypotheses that the exact level has room for; it throws SearchTooLong where it needs more.
   std::size_t exact_cap = std::size_t{1} << 20;
-  std::size_t words_per_hypothesis = 2;  ///< of the history, beside frames + 2
+  std::size_t words_per_hypothesis = 2;  ///< of the history, beside frames + 2; the exact level has one at least
   /// Nats below the best of a frame at which a hypothesis is dropped, and counted; not at the exact level.
   double beam_threshold = std::numeric_limits<double>::infinity();
   LookAheadOptions look_ahead{};
 };
 
 /// @throws ValueError naming the option: caps that are none, 0, not increasing or above 2^26, exact_cap not above them,
-///         words_per_hypothesis 0 or above 1024, a beam_threshold that is NaN or not positive
+///         words_per_hypothesis above 1024, a beam_threshold that is NaN or not positive
 void check(const ViterbiOptions& options);
 
 /// @throws ShapeError, ValueError for emissions without frames or tokens, no graph, n_best = 0: all that sizes depend on
 void check_sizes(const ViterbiRequest& request);
 
-/// @throws ShapeError, ValueError as check_sizes() and check_emissions(); ValueError if a spelling uses the blank or a
-///         token that the emissions lack, or silence is either, or nodes and tokens are 2^31 or more
+/// All but the values of the emissions, which the look-ahead checks: it reads them anyway.
+/// @throws ShapeError, ValueError as check_sizes(); ValueError if a spelling uses the blank or a token that the emissions
+///         lack, or silence is either, or nodes and tokens are 2^31 or more
 void check(const ViterbiRequest& request);
 
 /// Words and tokens of labels as WordAlignment has them.

@@ -57,10 +57,17 @@ inline constexpr std::size_t most_paths = std::size_t{1} << 26;
 struct ViterbiAccounting {
   static double sum(double a, double b) { return sum_up(a, b); }  ///< not below a + b
   static std::uint32_t merged(WordGraph::State state) { return static_cast<std::uint32_t>(state); }
-  static bool counts() { return true; }  ///< what is dropped
+  static bool counts() { return true; }                                 ///< what is dropped
+  static std::uint32_t kept(std::uint32_t history) { return history; }  ///< of a checkpoint, when others are forgotten
+  static bool forgets_frame() { return true; }  ///< of a checkpoint that is forgotten: the first frame takes its place
+  static bool admits_full_history() { return true; }  ///< an exact search throws where others forget their checkpoint
   static bool smaller(const WordHistory& words, std::uint32_t a, std::uint32_t a_label, std::uint32_t b,
                       std::uint32_t b_label) {  ///< which of two histories with equal scores comes first
     return words.smaller(a, a_label, b, b_label);
+  }
+  /// Equal for labels that an n-best list takes for the same: all spellings of a word, but not two unknown words.
+  static std::uint64_t word(const Lexicon& lexicon, std::uint32_t label) {
+    return label < lexicon.endings() ? lexicon.ending_word(label) : std::uint64_t{label} << 32;
   }
 };
 
@@ -127,12 +134,9 @@ class BasicViterbiSearch {
 
   /// Gives back everything but what resume() needs; nothing else may follow.
   void release() {
-    for (const PathHypothesis& h : checkpoint_) history_.keep(h.history());
-    history_.collect();
-    for (PathHypothesis& h : checkpoint_) h.set_history(history_.moved(h.history()));
-    history_.end_collect();
-    live_ = Buffer<PathHypothesis>(live_.get_allocator());
     candidates_ = Buffer<Candidate>(candidates_.get_allocator());
+    collect();
+    live_ = Buffer<PathHypothesis>(live_.get_allocator());
     emission_ = Buffer<double>(emission_.get_allocator());
     through_root_ = Buffer<double>(through_root_.get_allocator());
     through_ = Buffer<double>(through_.get_allocator());
@@ -323,17 +327,17 @@ class BasicViterbiSearch {
   }
 
   // First forgets words that nobody needs, then the checkpoint, then the worse half of the candidates. A single one and
-  // its words fit: a word takes a frame.
+  // its words fit: a word takes a frame. The words of live_ may go at once: it has been expanded, and is no checkpoint
+  // any more from the second round on.
   void make_room() {
     const auto completes = [](const Candidate& c) { return c.word != no_word; };
     for (int round = 0;; ++round) {
       const auto added = static_cast<std::size_t>(std::count_if(candidates_.begin(), candidates_.end(), completes));
       if (added <= history_.room()) return;
       if (round == 1) {
-        drop(nothing);  // nothing yet, but the search is not exact any more
+        if (Policy::admits_full_history()) drop(nothing);  // nothing yet, but the search is not exact any more
         checkpoint_.assign(1, start());
-        checkpoint_frame_ = 0;
-        live_.clear();
+        if (Policy::forgets_frame()) checkpoint_frame_ = 0;
       }
       if (round > 1) {
         std::sort(candidates_.begin(), candidates_.end(), before);
@@ -344,12 +348,10 @@ class BasicViterbiSearch {
   }
 
   void collect() {
-    for (const PathHypothesis& h : checkpoint_) history_.keep(h.history());
-    for (const PathHypothesis& h : live_) history_.keep(h.history());
+    for (const PathHypothesis& h : checkpoint_) history_.keep(Policy::kept(h.history()));
     for (const Candidate& c : candidates_) history_.keep(c.history >> 1);
     history_.collect();
-    for (PathHypothesis& h : checkpoint_) h.set_history(history_.moved(h.history()));
-    for (PathHypothesis& h : live_) h.set_history(history_.moved(h.history()));
+    for (PathHypothesis& h : checkpoint_) h.set_history(history_.moved(Policy::kept(h.history())));
     for (Candidate& c : candidates_) c.history = packed(history_.moved(c.history >> 1), (c.history & 1) != 0);
     history_.end_collect();
   }

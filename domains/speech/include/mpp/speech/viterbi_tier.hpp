@@ -32,7 +32,7 @@ struct BasicViterbiState {
 /// best labellings of all levels, so it never gets worse. docs/speech_viterbi.md
 ///
 /// LookAhead is the bound of what is still to come: class LookAhead or one with the same constructor, sizes and
-/// remaining().
+/// remaining(). The constructor calls check_emissions(), for nothing else does.
 template <class LookAhead, class Policy = ViterbiAccounting>
 class BasicViterbiTier {
  public:
@@ -54,7 +54,7 @@ class BasicViterbiTier {
     check_sizes(request);
     return Footprint::host(claim(request, level) - state.held);
   }
-  /// @throws ShapeError, ValueError as check(request); SearchTooLong at the exact level
+  /// @throws ShapeError, ValueError as check(request) and check_emissions(); SearchTooLong at the exact level
   void materialise(const Request& request, State& state, Level level) const {
     const Emissions& e = request.emissions;
     state.held = std::max(state.held, claim(request, level));
@@ -90,8 +90,9 @@ class BasicViterbiTier {
   ViterbiLimits limits(const Request& request, Level level) const {
     const bool exact = level == exact_level();
     const std::size_t cap = exact ? options_.exact_cap : options_.live_caps[level];
+    const std::size_t words = std::max<std::size_t>(options_.words_per_hypothesis, exact ? 1 : 0);
     return {.live_cap = cap,
-            .history_capacity = request.emissions.frames + 2 + options_.words_per_hypothesis * cap,
+            .history_capacity = request.emissions.frames + 2 + words * cap,
             .beam_threshold = exact ? std::numeric_limits<double>::infinity() : options_.beam_threshold,
             .exact = exact};
   }
