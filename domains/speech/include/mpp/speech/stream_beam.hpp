@@ -75,6 +75,8 @@ class StreamBeam {
     return *std::ranges::max_element(live_, {}, [this](const PathHypothesis& h) { return value(h); });
   }
   /// Between words, after a blank.
+  /// The position between words after a token.
+  WordGraph::Position after(std::size_t token) const { return nodes() + static_cast<WordGraph::Position>(token); }
   bool at_rest(const PathHypothesis& h) const { return h.position() == 0; }
   bool between_words(const PathHypothesis& h) const { return h.position() == 0 || h.position() >= nodes(); }
 

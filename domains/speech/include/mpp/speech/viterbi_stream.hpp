@@ -99,7 +99,8 @@ class BasicViterbiStreamDecoder {
   void step(std::span<const float> row, Output& output) {
     std::copy(row.begin(), row.end(), block_.begin() + static_cast<std::ptrdiff_t>(waiting_ * tokens_));
     ++waiting_;
-    if (waiting_ < options_.longest_block && (waiting_ < options_.shortest_block || !surely_blank(row))) return;
+    const bool pause = pauses(row) && waiting_ >= options_.shortest_block;
+    if (!pause && waiting_ < options_.longest_block) return;
     search(true);
     if (beam_.live().empty()) return;
     const PathHypothesis best = beam_.best();
@@ -121,11 +122,11 @@ class BasicViterbiStreamDecoder {
     for (const PathHypothesis& h : beam_.live()) {
       const double end = beam_.between_words(h) ? options_.graph->words().end(h.state()) : nothing;
       if (end == nothing) continue;
-      const double whole = Policy::sum(h.score(), end);
-      if (answer == nullptr || whole > score ||
-          (whole == score && beam_.history().smaller(h.history(), no_word, answer->history(), no_word))) {
+      const double sum = Policy::sum(h.score(), end);
+      if (answer == nullptr || sum > score ||
+          (sum == score && beam_.history().smaller(h.history(), no_word, answer->history(), no_word))) {
         answer = &h;
-        score = whole;
+        score = sum;
       }
     }
     const double end_rounding = answer == nullptr ? 0.0 : 0x1p-51 * std::abs(score);
@@ -136,15 +137,18 @@ class BasicViterbiStreamDecoder {
       hand_out(beam_.best().history(), output);
     if (frames() > segment_begin_)
       add_segment(segment_dropped_.gap(0.0, lower(segment_rounding_), score), false, output);
-    const double least = lower(rounding_);
+    const LogInterval whole{sum_down(offset_.lower, lower(rounding_)), sum_up(offset_.upper, score)};
+    dropped_.rebase(-offset_.upper);
+    // The parts of a score have rounding of their own; where a gap is not 0, it counts from the lower end of all.
+    const double parts = closed_gap_ == 0.0 || answer == nullptr ? 0.0 : sum_up(whole.upper, -whole.lower);
     return {frames(),
             words_,
             segments_,
             forced_,
-            sum_down(offset_.lower, least),
-            sum_up(offset_.upper, score),
-            dropped_.gap(0.0, least, score),
-            closed_gap_};
+            whole.lower,
+            whole.upper,
+            dropped_.gap(0.0, whole.lower, whole.upper),
+            sum_up(closed_gap_, parts)};
   }
 
  private:
@@ -164,11 +168,15 @@ class BasicViterbiStreamDecoder {
     return most.count / sizeof(std::max_align_t) + 5;
   }
 
-  bool surely_blank(std::span<const float> row) const {
+  // Whether a frame is surely a blank after a token that may end a word: a good place for the end of a block.
+  bool pauses(std::span<const float> row) {
+    std::size_t best = blank_;
     double most = nothing;
     for (std::size_t k = 0; k < tokens_; ++k)
-      if (k != blank_) most = std::max(most, static_cast<double>(row[k]));
-    return static_cast<double>(row[blank_]) - most >= options_.sure_blank;
+      if (k != blank_ && static_cast<double>(row[k]) > most) best = k, most = static_cast<double>(row[k]);
+    const auto blank = static_cast<double>(row[blank_]);
+    if (most > blank) word_may_end_ = options_.graph->column(beam_.after(best)) != FoldedGraph::no_column;
+    return word_may_end_ && blank - most >= options_.sure_blank;
   }
 
   void charge(double value) {
@@ -296,6 +304,7 @@ class BasicViterbiStreamDecoder {
   Buffer<float> block_;                             ///< [longest_block, tokens] frames that wait
   Buffer<std::max_align_t> scratch_;                ///< of the look-ahead of a block
   std::size_t waiting_ = 0;                         ///< frames
+  bool word_may_end_ = true;                        ///< after the last token that was ahead of the blank
   std::uint64_t searched_ = 0;                      ///< frames before those
   DroppedPaths<Policy> dropped_, segment_dropped_;  ///< since the start, and since the closing
   double rounding_ = 0.0, segment_rounding_ = 0.0;  ///< scores are above those of their paths by that at most

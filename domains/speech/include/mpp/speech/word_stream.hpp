@@ -46,9 +46,9 @@ struct ViterbiStreamOptions {
   std::size_t live_cap = 256;          ///< hypotheses kept after each frame
   double beam_threshold = 200.0;    ///< nats below the best of a frame at which one is dropped, and counted; positive
   std::size_t shortest_block = 50;  ///< frames, >= 1: so many are awaited, looked through, and searched together ...
-  std::size_t longest_block = 150;  ///< ... or more up to this, < 2^20, until one is surely a blank
+  std::size_t longest_block = 150;  ///< ... or more up to this, < 2^20, until one is surely a blank between words
   double sure_blank = 5.0;          ///< nats by which the blank of a frame leads then; >= 0
-  double closing_lead = 10.0;       ///< nats that the best is ahead of all others where a segment is closed; >= 0
+  double closing_lead = 5.0;        ///< nats that the best is ahead of all others where a segment is closed; >= 0
   std::size_t longest_uncommitted = 32;  ///< words, >= 1; when more wait, the oldest ones of the best are committed
   std::size_t history_capacity = 2048;   ///< words of all hypotheses, >= longest_uncommitted + longest_block + 2
 };
