@@ -4,6 +4,7 @@
 #include "domains/speech/certificate_fuzz.hpp"
 #include "domains/speech/stream_fuzz.hpp"
 #include "domains/speech/viterbi_fuzz.hpp"
+#include "domains/speech/word_stream_fuzz.hpp"
 
 namespace mpp::bench {
 
@@ -46,6 +47,15 @@ inline void fuzz_streams(Soundness& total, std::size_t cases) {
   total.cases += found.cases;
   total.violations += found.violations();
   total.certified += found.certified;
+}
+
+inline void fuzz_word_streams(Soundness& total, std::size_t cases) {
+  for (const test::Scene scene : {test::Scene::mixed, test::Scene::large_numbers}) {
+    const test::WordStreamTally found = test::fuzz_word_streams(cases / 2, 6, scene);
+    total.cases += found.cases;
+    total.violations += found.violations();
+    total.certified += found.certified;
+  }
 }
 
 inline void report_soundness(Report& report, const Soundness& found) {

@@ -177,11 +177,11 @@ TEST_P(BackwardBoundTest, UtterancesOfABatchDoNotMeet) {
 
 TEST_P(BackwardBoundTest, EqualsTheCpuBitForBit) {
   for (const BackwardShape& shape : shapes)
-    for (const std::int32_t follow : {0, shape.cost / 3, backward_step}) {
+    for (const auto& [follow, open_end] : {std::pair{0, false}, {shape.cost / 3, true}, {backward_step, false}}) {
       const HostBackwardGraph graph = random_backward_graph(shape, 11);
       const std::vector<std::uint32_t> begin{0, 33, 50};
       const auto loss = random_losses(50, shape.tokens, shape.cost, 12);
-      const BackwardOptions options{.last = 1, .follow = follow, .shift = 2};
+      const BackwardOptions options{.last = 1, .follow = follow, .shift = 2, .open_end = open_end};
       const Bounds device = run(graph, loss, begin, options);
       const BackwardGraph view = graph.view();
       std::vector<std::int32_t> scratch(2 * backward_scratch(view));

@@ -1,17 +1,11 @@
-// Streams of words against all labellings, broken twins of them, and what they do with memory and bad input.
+// Gaps of streams of words against all labellings, and broken twins of them.
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <algorithm>
 #include <iostream>
 #include <limits>
 #include <memory_resource>
-#include <random>
-#include <string>
 
-#include <mpp/core/memory/reservation.hpp>
-#include <mpp/core/memory/resource.hpp>
-
-#include "domains/speech/ctc_scenes.hpp"
 #include "domains/speech/word_stream_fuzz.hpp"
 
 namespace mpp::speech {
