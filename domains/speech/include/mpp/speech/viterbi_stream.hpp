@@ -11,6 +11,7 @@
 #include <mpp/core/memory/bytes.hpp>
 #include <mpp/core/memory/uninitialized.hpp>
 #include <mpp/speech/directed.hpp>
+#include <mpp/speech/dropped_paths.hpp>
 #include <mpp/speech/look_ahead.hpp>
 #include <mpp/speech/stream.hpp>
 #include <mpp/speech/stream_beam.hpp>
@@ -18,37 +19,6 @@
 #include <mpp/speech/word_stream.hpp>
 
 namespace mpp::speech {
-
-/// The decisions on which the gap of a stream rests, beside those of the search; tests replace them by broken ones.
-struct WordStreamAccounting : ViterbiAccounting {
-  static double told(double value) { return value; }  ///< what is dropped by a commitment or a closing counts
-  static double later(double charged, double most) { return sum_up(charged, most); }  ///< and so does what follows it
-};
-
-/// The largest value of all that was dropped, relative to the same as the scores, and carried on.
-template <class Policy>
-class DroppedPaths {
- public:
-  void add(double value) { most_ = std::max(most_, value); }
-  /// More frames, which add that much at most to a path. Nothing stays nothing.
-  void carry_on(double most) { most_ = std::isinf(most_) || std::isinf(most) ? nothing : Policy::later(most_, most); }
-  void rebase(double off) {
-    if (!std::isinf(most_)) most_ = sum_up(most_, -off);
-  }
-  double most() const { return most_; }
-
-  /// How far something dropped may be above an answer whose score lies in [lower, upper]; `context`: its potential, that
-  /// counts in the values. The other paths to the same place are not above `upper`.
-  double gap(double context, double lower, double upper) const {
-    if (most_ == nothing || sum_up(most_, -context) <= upper) return 0.0;
-    if (lower == nothing) return std::numeric_limits<double>::infinity();
-    return sum_up(sum_up(most_, -context), -lower);
-  }
-
- private:
-  static constexpr double nothing = -std::numeric_limits<double>::infinity();
-  double most_ = nothing;
-};
 
 /// Words of a lexicon in max semantics, with a model, over a stream of any length, in the memory that it has taken at the
 /// start. Emissions need not be normalised.
@@ -61,12 +31,16 @@ class DroppedPaths {
 ///
 /// Guarantees, all deterministic and with rounding; docs/speech_stream.md proves them:
 /// WordStreamResult::gap  no words for all frames score more than the answer plus that. What is dropped is charged with all
-///                        that it could have got, so the gap grows with the stream once something was dropped.
-/// WordSegment::gap       no path from the closing before the segment to that after it scores more than the one of the
-///                        answer plus that, where both begin and end between words, after a blank, in the same contexts
-///                        of the model. Among the labellings that are at all closings where the answer is, none scores
-///                        more than it by more than the sum of these gaps (closed_gap).
-/// When no path of the words goes through the frames, the score is -infinity; words that seemed right have been handed out.
+///                        that it could have got, so the gap grows with the stream once something was dropped: it is
+///                        small for a sentence or two, and honest for an hour.
+/// WordSegment::gap       of the paths that are at the two closings where the answer is (between words, after a blank, in
+///                        the same context of the model), none scores more between them than that of the answer plus
+///                        this. Of the labellings that are at all closings where the answer is, none scores more than
+///                        it plus the sum (closed_gap). It says nothing of labellings that pass a closing elsewhere.
+/// When the search has found no path through all frames, the score is -infinity; words handed out before stay what they
+/// are, and the gap is infinite unless no other words have a path either.
+///
+///   ViterbiStream stream(&resource, tokens, blank, {.graph = &folded});
 template <class LookAhead = speech::LookAhead, class Policy = WordStreamAccounting>
 class BasicViterbiStreamDecoder {
  public:
