@@ -56,6 +56,8 @@ inline void fuzz_word_streams(Soundness& total, std::size_t cases) {
     total.violations += found.violations();
     total.certified += found.certified;
   }
+  const test::WordStreamTally broken = test::fuzz_word_streams<test::ForgetfulDecoder>(2000, 6);
+  total.broken_caught = total.broken_caught && broken.gap_violations > 0;
 }
 
 inline void report_soundness(Report& report, const Soundness& found) {

@@ -53,11 +53,8 @@ TEST(ViterbiStream, GapsHoldAmongEqualScores) {
 template <class Policy>
 using DecoderOf = BasicViterbiStreamDecoder<LookAhead, Policy>;
 
-struct ForgetsDropsOfTheSearch : WordStreamAccounting {
-  static bool counts() { return false; }
-};
 TEST(ViterbiStream, TheTestsAboveCatchDropsThatAreNotCharged) {
-  const WordStreamTally t = fuzz_word_streams<DecoderOf<ForgetsDropsOfTheSearch>>(5'000, 1);
+  const WordStreamTally t = fuzz_word_streams<ForgetfulDecoder>(5'000, 1);
   print("drops", t);
   EXPECT_GT(t.gap_violations, 0U);
   EXPECT_GT(t.closed_violations, 0U);

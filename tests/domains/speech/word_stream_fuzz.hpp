@@ -62,6 +62,12 @@ inline std::uint32_t label_of(const speech::Lexicon& lexicon, const speech::Stre
   return static_cast<std::uint32_t>(lexicon.endings()) + word.node;
 }
 
+/// A broken twin: what the search drops is not charged.
+struct ForgetsDroppedWords : speech::WordStreamAccounting {
+  static bool counts() { return false; }
+};
+using ForgetfulDecoder = speech::BasicViterbiStreamDecoder<speech::LookAhead, ForgetsDroppedWords>;
+
 /// Small random streams with narrow limits against enumeration.
 template <class Decoder = speech::ViterbiStreamDecoder>
 WordStreamTally fuzz_word_streams(std::size_t cases, std::uint64_t seed, Scene scene = Scene::mixed,

@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory_resource>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include <mpp/core/memory/bytes.hpp>
@@ -91,20 +92,11 @@ class BasicViterbiStreamDecoder {
 
   Result finish(Output& output) {
     search(false);
-    const PathHypothesis* answer = nullptr;
-    double score = nothing;
-    for (const PathHypothesis& h : beam_.live()) {
-      const double end = beam_.between_words(h) ? options_.graph->words().end(h.state()) : nothing;
-      if (end == nothing) continue;
-      const double sum = Policy::sum(h.score(), end);
-      if (answer == nullptr || sum > score ||
-          (sum == score && beam_.history().smaller(h.history(), no_word, answer->history(), no_word))) {
-        answer = &h;
-        score = sum;
-      }
-    }
+    const auto [answer, score] = best_ending();
     const double end_rounding = answer == nullptr ? 0.0 : 0x1p-51 * std::abs(score);
-    const auto lower = [&](double rounding) { return sum_down(score, -(rounding + end_rounding)); };
+    const auto lower = [end = score, end_rounding](double rounding) {
+      return sum_down(end, -(rounding + end_rounding));
+    };
     if (answer != nullptr)
       hand_out(answer->history(), output);
     else if (!beam_.live().empty())
@@ -133,6 +125,23 @@ class BasicViterbiStreamDecoder {
     speech::check(options);
     check_graph("ViterbiStream", options.graph->words(), tokens, blank);
     return options;
+  }
+
+  // The live hypothesis that ends best, if one can, and its score with </s>.
+  std::pair<const PathHypothesis*, double> best_ending() const {
+    const PathHypothesis* answer = nullptr;
+    double score = nothing;
+    for (const PathHypothesis& h : beam_.live()) {
+      const double end = beam_.between_words(h) ? options_.graph->words().end(h.state()) : nothing;
+      if (end == nothing) continue;
+      const double sum = Policy::sum(h.score(), end);
+      if (answer == nullptr || sum > score ||
+          (sum == score && beam_.history().smaller(h.history(), no_word, answer->history(), no_word))) {
+        answer = &h;
+        score = sum;
+      }
+    }
+    return {answer, score};
   }
 
   // For the look-ahead of a block: five arrays, which may each begin 8 bytes later.
