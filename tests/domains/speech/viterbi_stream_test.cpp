@@ -48,6 +48,32 @@ TEST(ViterbiStream, GapsHoldAmongEqualScores) {
   EXPECT_EQ(t.violations(), 0U);
 }
 
+// After "a" the model backs off at 5 nats: with one live hypothesis and nothing to look at, "a" waits for a frame of silence. The
+// path that was dropped at frame 0 comes to the same place with 2 nats more, and 5 less in value.
+TEST(ViterbiStream, ASegmentEndsInAContextThatIsPartOfTheValue) {
+  const NgramModel model = model_of(
+      "\\data\\\nngram 1=4\nngram 2=1\n\\1-grams:\n-99 <s> 0\n-1 </s>\n-1 <unk>\n-1 a "
+      "-2.1714724\n\\2-grams:\n-1 <s> a\n\\end\\\n");
+  WordList list;
+  list.words.emplace_back("a");
+  list.spellings.add(std::vector<Token>{1});
+  const Lexicon lexicon = Lexicon::build(list);
+  const WordGraph graph(lexicon, &model, {.silence = Token{2}});
+  ASSERT_NEAR(graph.potential(graph.word(graph.begin(), 0).next), -5.0, 1e-5);
+  const FoldedGraph folded(graph);
+  ViterbiStreamOptions options{.graph = &folded, .live_cap = 1};
+  options.shortest_block = options.longest_block = 1;
+  const std::vector<float> rows{-9, 2, 0, -9, 10, -9, 0, -9, -9};  // blank, a, silence
+  const WordStreamRun run = run_words({rows, 3, 3, 0}, options, [] { return 3; });
+  ASSERT_EQ(run.output.words.size(), 1U);
+  EXPECT_EQ(run.output.words[0].frame, 1U);
+  double gaps = 0.0;
+  for (const WordSegment& s : run.output.segments) gaps += s.gap;
+  EXPECT_GE(gaps, 2.0 - 1e-6);
+  EXPECT_GE(run.result.closed_gap, 2.0 - 1e-6);
+  EXPECT_GE(run.result.gap, 2.0 - 1e-6);
+}
+
 // Broken twins: the tests above would notice each of them.
 
 template <class Policy>
