@@ -20,6 +20,7 @@ void run_all(bench::Report& report, const std::string& digits) {
   bool sound = true;
   if (const auto inputs = bench::SpeechInputs::read()) {
     sound = bench::measure_stream(report, inputs->libri) && sound;  // first, while the process is small
+    sound = bench::measure_word_stream(report, inputs->libri) && sound;
     sound = bench::measure_sum(report, *inputs) && sound;
     sound = bench::measure_languages(report, *inputs) && sound;
   } else {
@@ -30,6 +31,7 @@ void run_all(bench::Report& report, const std::string& digits) {
   bench::fuzz_sum(soundness, report.quick() ? 25'000 : 450'000);
   bench::fuzz_max(soundness, report.quick() ? 24'000 : 480'000);
   bench::fuzz_streams(soundness, report.quick() ? 5'000 : 100'000);
+  bench::fuzz_word_streams(soundness, report.quick() ? 5'000 : 100'000);
   bench::report_soundness(report, soundness);
   sound = sound && soundness.violations == 0 && soundness.broken_caught;
   expects<std::runtime_error>(sound, "bench_speech: a bound or a certificate is wrong; see the metrics");

@@ -4,6 +4,7 @@
 #include "domains/speech/certificate_fuzz.hpp"
 #include "domains/speech/stream_fuzz.hpp"
 #include "domains/speech/viterbi_fuzz.hpp"
+#include "domains/speech/word_stream_fuzz.hpp"
 
 namespace mpp::bench {
 
@@ -42,6 +43,17 @@ inline void fuzz_streams(Soundness& total, std::size_t cases) {
   total.violations += found.violations();
   total.certified += found.certified;
   const test::StreamTally broken = test::fuzz_streams<test::ForgetsBranches>(5000, 1);
+  total.broken_caught = total.broken_caught && broken.gap_violations > 0;
+}
+
+inline void fuzz_word_streams(Soundness& total, std::size_t cases) {
+  for (const test::Scene scene : {test::Scene::mixed, test::Scene::large_numbers}) {
+    const test::WordStreamTally found = test::fuzz_word_streams(cases / 2, 6, scene);
+    total.cases += found.cases;
+    total.violations += found.violations();
+    total.certified += found.certified;
+  }
+  const test::WordStreamTally broken = test::fuzz_word_streams<test::ForgetfulDecoder>(2000, 6);
   total.broken_caught = total.broken_caught && broken.gap_violations > 0;
 }
 

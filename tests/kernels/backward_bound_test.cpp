@@ -125,6 +125,23 @@ TEST_P(BackwardBoundTest, IsExactWhereNothingIsRaised) {
   }
 }
 
+TEST_P(BackwardBoundTest, IsExactWithAnOpenEndToo) {
+  const BackwardShape shape{.tokens = 5, .columns = 6, .arcs = 200, .repeats = 30, .cost = 200};
+  std::size_t alive = 0;
+  for (unsigned seed = 0; seed < 20; ++seed)
+    for (const std::int32_t last : {-9, 0, 9})
+      for (const std::size_t frames : {0, 1, 40}) {
+        const HostBackwardGraph graph = random_backward_graph(shape, seed);
+        const auto loss = random_losses(frames, shape.tokens, shape.cost, seed);
+        const auto truth = reference::backward_bound(graph.view(), loss, last, 0.0);
+        const Bounds bounds = run(graph, loss, {.last = last, .follow = backward_step, .open_end = true});
+        for (std::size_t t = 0; t < truth.size(); ++t)
+          for (std::size_t c = 0; c < truth[t].size(); ++c, ++alive)
+            ASSERT_EQ(value(bounds, t, c, truth[t].size(), 0), truth[t][c]) << frames << " frames";
+      }
+  EXPECT_GT(alive, 0U);
+}
+
 TEST_P(BackwardBoundTest, HoldsWhenUnlikelyTokensAreNotFollowed) {
   std::size_t tight = 0, values = 0;
   for (const BackwardShape& shape : shapes)
@@ -185,11 +202,11 @@ TEST_P(BackwardBoundTest, UtterancesOfABatchDoNotMeet) {
 
 TEST_P(BackwardBoundTest, EqualsTheCpuBitForBit) {
   for (const BackwardShape& shape : shapes)
-    for (const std::int32_t follow : {0, shape.cost / 3, backward_all}) {
+    for (const auto& [follow, open_end] : {std::pair{0, false}, {shape.cost / 3, true}, {backward_all, false}}) {
       const HostBackwardGraph graph = random_backward_graph(shape, 11);
       const std::vector<std::uint32_t> begin{0, 33, 50};
       const auto loss = random_losses(50, shape.tokens, shape.cost, 12);
-      const BackwardOptions options{.last = 1, .follow = follow, .shift = 2};
+      const BackwardOptions options{.last = 1, .follow = follow, .shift = 2, .open_end = open_end};
       const Bounds device = run(graph, loss, begin, options);
       const BackwardGraph view = graph.view();
       std::vector<std::int32_t> scratch(2 * backward_scratch(view));

@@ -9,12 +9,13 @@
 namespace mpp::reference {
 
 /// kernels::backward_bound() in double, arcs all followed: values[t][column], -infinity for what cannot finish. Weights are
-/// integers, so sums are exact.
+/// integers, so sums are exact. `inside`: what ending in a state is worth.
 inline std::vector<std::vector<double>> backward_bound(const kernels::BackwardGraph& graph,
-                                                       const std::vector<std::int32_t>& loss, std::int32_t last) {
+                                                       const std::vector<std::int32_t>& loss, std::int32_t last,
+                                                       double inside = -std::numeric_limits<double>::infinity()) {
   constexpr double none = -std::numeric_limits<double>::infinity();
   const std::size_t tokens = graph.tokens, frames = loss.size() / tokens, roots = graph.root_token.size();
-  std::vector<double> label(graph.states + roots, none), blank(graph.states, none);
+  std::vector<double> label(graph.states + roots, inside), blank(graph.states, inside);
   std::fill(label.end() - static_cast<std::ptrdiff_t>(roots), label.end(), last);
   double root = last;
   std::vector<std::vector<double>> values(frames + 1, std::vector<double>(graph.width(), none));

@@ -15,8 +15,9 @@ class PathCompletions {
  public:
   using Position = speech::WordGraph::Position;
 
-  PathCompletions(const speech::WordGraph& graph, const speech::Emissions& emissions)
-      : graph_(graph), lexicon_(graph.lexicon()), emissions_(emissions), nodes_(lexicon_.nodes()),
+  /// @param open_end  more frames follow: a path ends anywhere, with what its context and the word that it is in may bring
+  PathCompletions(const speech::WordGraph& graph, const speech::Emissions& emissions, bool open_end = false)
+      : graph_(graph), lexicon_(graph.lexicon()), emissions_(emissions), open_end_(open_end), nodes_(lexicon_.nodes()),
         contexts_(graph.model() != nullptr ? graph.model()->states() : 1), places_(2 * nodes_ + emissions.tokens),
         values_((emissions.frames + 1) * places_ * contexts_, none) {
     for (std::size_t t = emissions.frames + 1; t-- > 0;)
@@ -79,7 +80,12 @@ class PathCompletions {
       values_[(t * places_ + place(static_cast<Position>(position), blank)) * contexts_ + state] = value;
     };
     if (t == emissions_.frames) {
-      const double end = graph_.end(speech::WordGraph::State{state});
+      const auto context = static_cast<double>(graph_.potential(speech::WordGraph::State{state}));
+      const double end = open_end_ ? context : graph_.end(speech::WordGraph::State{state});
+      for (std::size_t n = 1; open_end_ && n < nodes_; ++n)
+        for (const bool blank : {false, true})
+          if (lexicon_.children(static_cast<speech::Lexicon::Node>(n)).count > 0)  // else no path is in it
+            set(n, blank, context + static_cast<double>(graph_.smear()[n]));
       set(0, false, end);
       set(0, true, end);
       for (std::size_t k = 0; k < emissions_.tokens; ++k) set(nodes_ + k, false, end);
@@ -111,6 +117,7 @@ class PathCompletions {
   const speech::WordGraph& graph_;
   const speech::Lexicon& lexicon_;
   const speech::Emissions& emissions_;
+  bool open_end_;
   std::size_t nodes_, contexts_, places_;
   std::vector<double> values_;
 };

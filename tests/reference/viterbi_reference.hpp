@@ -2,11 +2,16 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <memory_resource>
+#include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
+#include <mpp/core/memory/bytes.hpp>
+#include <mpp/speech/directed.hpp>
 #include <mpp/speech/emissions.hpp>
-#include <mpp/speech/lexicon.hpp>
+#include <mpp/speech/look_ahead.hpp>
 #include <mpp/speech/word_graph.hpp>
 
 namespace mpp::reference {
@@ -50,9 +55,12 @@ struct WordLabelling {
   long double score;
 };
 
-/// The best path of every labelling that has one, in long double. A column says, for each number of frames and each last
-/// token (tokens: a blank, or nothing), how good the best path is that has just completed the words so far.
-inline std::vector<WordLabelling> all_word_labellings(const speech::Emissions& e, const speech::WordGraph& graph) {
+/// Calls visit(labels, ends, state) for every labelling that has a path, from a context on and after a blank or nothing;
+/// ends[k]: score of its best path that ends with token k (tokens: a blank, or nothing), in long double, </s> left out.
+/// A column says the same for each number of frames.
+template <class Visit>
+void visit_word_labellings(const speech::Emissions& e, const speech::WordGraph& graph, speech::WordGraph::State begin,
+                           const Visit& visit_ends) {
   using Column = std::vector<long double>;  // [frames + 1, tokens + 1]
   const long double impossible = -std::numeric_limits<long double>::infinity();
   const std::size_t width = e.tokens + 1, frames = e.frames;
@@ -81,13 +89,10 @@ inline std::vector<WordLabelling> all_word_labellings(const speech::Emissions& e
   std::vector<Word> words;
   for (const std::uint32_t label : labels_of(graph)) words.push_back({label, spelling_of(graph.lexicon(), label)});
 
-  std::vector<WordLabelling> all;
   WordLabels labels;
   const auto visit = [&](auto& self, const Column& column, speech::WordGraph::State state) -> void {
-    const auto best = *std::max_element(column.end() - static_cast<std::ptrdiff_t>(width), column.end());
-    const double end = graph.end(state);
-    if (best > impossible && end > -std::numeric_limits<double>::infinity())
-      all.push_back({labels, best + static_cast<long double>(end)});
+    const std::span ends(column.end() - static_cast<std::ptrdiff_t>(width), column.end());
+    if (std::ranges::any_of(ends, [&](long double x) { return x > impossible; })) visit_ends(labels, ends, state);
     for (const Word& word : words) {
       const bool known = word.label < graph.lexicon().endings();
       const auto step = known ? graph.word(state, graph.lexicon().ending_word(word.label)) : graph.unknown(state);
@@ -113,7 +118,30 @@ inline std::vector<WordLabelling> all_word_labellings(const speech::Emissions& e
   Column start((frames + 1) * width, impossible);
   start[e.tokens] = 0.0L;
   stay(start, true);
-  visit(visit, start, graph.begin());
+  visit(visit, start, begin);
+}
+
+/// The best path of every labelling that has one.
+inline std::vector<WordLabelling> all_word_labellings(const speech::Emissions& e, const speech::WordGraph& graph,
+                                                      std::optional<speech::WordGraph::State> begin = std::nullopt) {
+  std::vector<WordLabelling> all;
+  visit_word_labellings(e, graph, begin.value_or(graph.begin()), [&](const WordLabels& labels, auto ends, auto state) {
+    const double end = graph.end(state);
+    if (end > -std::numeric_limits<double>::infinity())
+      all.push_back({labels, *std::ranges::max_element(ends) + static_cast<long double>(end)});
+  });
+  return all;
+}
+
+/// The same for paths that end in the blank and in a context, without the end of the sentence.
+inline std::vector<WordLabelling> word_labellings_between(const speech::Emissions& e, const speech::WordGraph& graph,
+                                                          speech::WordGraph::State begin,
+                                                          speech::WordGraph::State end) {
+  std::vector<WordLabelling> all;
+  visit_word_labellings(e, graph, begin, [&](const WordLabels& labels, auto ends, auto state) {
+    if (state == end && ends.back() > -std::numeric_limits<long double>::infinity())
+      all.push_back({labels, ends.back()});
+  });
   return all;
 }
 

@@ -40,21 +40,22 @@ void check_sizes(const ViterbiRequest& request) {
                       " tokens");
 }
 
-void check(const ViterbiRequest& request) {
-  check_sizes(request);
-  const Emissions& e = request.emissions;
-  const WordGraph& graph = request.graph->words();
+void check_graph(std::string_view operation, const WordGraph& graph, std::size_t tokens, std::size_t blank) {
   const Lexicon& lexicon = graph.lexicon();
   const auto silence = graph.weights().silence;
-  expects<ValueError>(lexicon.tokens() <= e.tokens, "ViterbiRequest: the lexicon spells with token ",
-                      lexicon.tokens() - 1, ", expected below tokens = ", e.tokens);
-  expects<ValueError>(!graph.spells(static_cast<Token>(e.blank)), "ViterbiRequest: the lexicon spells with token ",
-                      e.blank, ", which is the blank");
-  expects<ValueError>(!silence || (*silence < e.tokens && *silence != e.blank), "ViterbiRequest: silence is token ",
-                      silence.value_or(0), ", expected one below tokens = ", e.tokens, " other than the blank ",
-                      e.blank);
-  expects<ShapeError>(lexicon.nodes() + e.tokens < std::size_t{1} << 31, "ViterbiRequest: ", lexicon.nodes(),
-                      " nodes of the lexicon and ", e.tokens, " tokens, expected fewer than 2^31 together");
+  expects<ValueError>(lexicon.tokens() <= tokens, operation, ": the lexicon spells with token ", lexicon.tokens() - 1,
+                      ", expected below tokens = ", tokens);
+  expects<ValueError>(!graph.spells(static_cast<Token>(blank)), operation, ": the lexicon spells with token ", blank,
+                      ", which is the blank");
+  expects<ValueError>(!silence || (*silence < tokens && *silence != blank), operation, ": silence is token ",
+                      silence.value_or(0), ", expected one below tokens = ", tokens, " other than the blank ", blank);
+  expects<ShapeError>(lexicon.nodes() + tokens < std::size_t{1} << 31, operation, ": ", lexicon.nodes(),
+                      " nodes of the lexicon and ", tokens, " tokens, expected fewer than 2^31 together");
+}
+
+void check(const ViterbiRequest& request) {
+  check_sizes(request);
+  check_graph("ViterbiRequest", request.graph->words(), request.emissions.tokens, request.emissions.blank);
 }
 
 WordTranscript transcribe(const WordGraph& graph, std::span<const std::uint32_t> labels, LogInterval score) {

@@ -75,15 +75,16 @@ class Utterance {
         leaving_(scratch + at_.leaving), repeat_(scratch + at_.repeat), row_(scratch + at_.row),
         root_(scratch + at_.root), active_(scratch + at_.active) {}
 
-  // No frame is left: only the root can end.
+  // No frame is left: only the root can end, or anything may.
   void start(std::int16_t* code, std::int64_t& offset) {
-    std::fill(label_, label_ + graph_.states, backward_lowest);
-    std::fill(blank_, blank_ + graph_.states, backward_lowest);
+    const std::int32_t inside = options_.open_end ? 0 : backward_lowest;
+    std::fill(label_, label_ + graph_.states, inside);
+    std::fill(blank_, blank_ + graph_.states, inside);
     std::fill(leaving_, leaving_ + graph_.states, backward_lowest);
-    std::fill(row_, row_ + graph_.columns(), backward_lowest);
+    std::fill(row_, row_ + graph_.columns(), inside);
     std::fill(after(), row_ + graph_.width(), options_.last);
-    finish_row(options_.last, code, offset);
-    std::fill(code, code + graph_.columns(), backward_dead);
+    finish_row(std::max(options_.last, inside), code, offset);
+    if (!options_.open_end) std::fill(code, code + graph_.columns(), backward_dead);
   }
 
   void step(const std::int32_t* loss, std::int16_t* code, std::int64_t& offset) {

@@ -164,13 +164,16 @@ __global__ void __launch_bounds__(block_width)
   const std::size_t u = blockIdx.x;
   const Rows rows(scratch + u * g.at.size, g.at);
   std::size_t row = std::size_t{frame_begin[u + 1]} + u;
-  for (unsigned s = threadIdx.x; s < g.states; s += block_width)
-    rows.label[s] = rows.blank[s] = rows.leaving[s] = backward_lowest;
-  for (unsigned c = threadIdx.x; c < g.width(); c += block_width)
-    rows.row[c] = c < g.columns ? backward_lowest : options.last;
+  const int inside = options.open_end ? 0 : backward_lowest;
+  for (unsigned s = threadIdx.x; s < g.states; s += block_width) {
+    rows.label[s] = rows.blank[s] = inside;
+    rows.leaving[s] = backward_lowest;
+  }
+  for (unsigned c = threadIdx.x; c < g.width(); c += block_width) rows.row[c] = c < g.columns ? inside : options.last;
   __syncthreads();
   int top = finish_row(g, rows, options.shift, codes + row * g.width());
-  for (unsigned c = threadIdx.x; c < g.columns; c += block_width) codes[row * g.width() + c] = backward_dead;
+  for (unsigned c = threadIdx.x; c < g.columns && !options.open_end; c += block_width)
+    codes[row * g.width() + c] = backward_dead;
   std::int64_t base = 0;
   if (threadIdx.x == 0) offsets[row] = top;
 

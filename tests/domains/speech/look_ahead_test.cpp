@@ -7,6 +7,7 @@
 #include <memory_resource>
 
 #include <mpp/core/error.hpp>
+#include <mpp/speech/directed.hpp>
 
 #include "domains/speech/word_scenes.hpp"
 #include "reference/path_completions.hpp"
@@ -51,7 +52,7 @@ struct Count {
 void compare(const WordScene& scene, const WordGraph& seen, const LookAheadOptions& options, const Bound& bound,
              Count& count, std::size_t most_columns = 1024) {
   const Emissions emissions = scene.emissions();
-  const reference::PathCompletions truth(scene.graph(), emissions);
+  const reference::PathCompletions truth(scene.graph(), emissions, options.open_end);
   const FoldedGraph folded(seen, most_columns);
   const LookAhead look_ahead(folded, emissions, std::pmr::new_delete_resource(), options);
   for (std::size_t t = 0; t <= emissions.frames; ++t)
@@ -62,6 +63,18 @@ void compare(const WordScene& scene, const WordGraph& seen, const LookAheadOptio
       ++count.values;
       if (!(value >= best)) ++count.violated;
     }
+}
+Count compare_open(const Bound& bound) {
+  Count count;
+  for (const WordShape& shape : shapes())
+    for (std::uint64_t seed = 0; seed < 25; ++seed) {
+      const WordScene scene(shape, seed);
+      for (LookAheadOptions options : all_options) {
+        options.open_end = true;
+        compare(scene, scene.graph(), options, bound, count);
+      }
+    }
+  return count;
 }
 
 Count compare(const Bound& bound, const std::vector<WordShape>& over = shapes()) {
@@ -110,6 +123,33 @@ TEST(LookAhead, InsideIsTheLargestRemainderOfAllPositionsWithTheToken) {
       }
     }
   EXPECT_GT(finite, 500U);
+}
+
+TEST(LookAhead, WithAnOpenEndIsNeverBelowWhatAPathBringsToAnyPosition) {
+  const Count count = compare_open(as_it_is);
+  EXPECT_GE(count.values, 100000U);
+  EXPECT_EQ(count.violated, 0U);
+}
+
+// most() takes the place of a position that nobody remembers.
+double of_any(const LookAhead& look_ahead, std::size_t t, LookAhead::Position p) {
+  const double smear = static_cast<double>(look_ahead.graph().smear(p)), most = look_ahead.most(t);
+  return std::isinf(smear) || std::isinf(most) ? -inf : sum_up(most, smear);
+}
+TEST(LookAhead, OfAnyPositionIsNeverBelowThatOfOne) {
+  EXPECT_EQ(compare(of_any).violated, 0U);
+  EXPECT_EQ(compare_open(of_any).violated, 0U);
+}
+
+TEST(LookAhead, TheTestsAboveCatchWordsThatCountForNothingAtTheEnd) {
+  const auto without_smear = [](const LookAhead& look_ahead, std::size_t t, LookAhead::Position p) {
+    return look_ahead.remaining(t, p) - std::max(0.0, static_cast<double>(look_ahead.graph().smear(p)));
+  };
+  EXPECT_GT(compare_open(without_smear).violated, 100U);
+  const auto of_the_root = [](const LookAhead& look_ahead, std::size_t t, LookAhead::Position p) {
+    return look_ahead.root(t) + static_cast<double>(look_ahead.graph().smear(p));
+  };
+  EXPECT_GT(compare_open(of_the_root).violated, 100U);
 }
 
 TEST(LookAhead, HoldsWithOneColumnForEachLastToken) {

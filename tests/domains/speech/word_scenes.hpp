@@ -32,7 +32,7 @@ class WordScene {
     std::vector<std::string> words;
     speech::Spellings spellings;
     for (std::size_t w = 0; w < shape.words; ++w) {
-      words.push_back("w" + std::to_string(w));
+      words.push_back(mpp::text("w", w));
       std::vector<speech::Token> spelling;
       for (std::size_t n = 1 + random_() % shape.longest; n > 0; --n)
         spelling.push_back(static_cast<speech::Token>(1 + random_() % (shape.tokens - 1)));

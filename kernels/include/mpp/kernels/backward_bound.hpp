@@ -76,6 +76,7 @@ struct BackwardOptions {
   /// In [0, backward_all]: arcs that lead to more than this below the best of the frame share one bound.
   std::int32_t follow = 0;
   std::uint32_t shift = 0;  ///< codes count 2^shift, in [0, 30]
+  bool open_end = false;    ///< a path may also be in any state after the last frame, for nothing: more frames follow
 };
 
 /// int32 values of scratch that each utterance takes.
@@ -95,7 +96,7 @@ struct BackwardOptions {
 /// @param frame_begin  [utterances + 1] ascending from 0 to all frames
 /// @param scratch      [utterances * backward_scratch(graph)], on CUDA aligned to 16 bytes
 /// @param code         [frames + utterances, graph.width()]; at most 0, at least -32767; backward_dead for the states
-///                     when no frame is left
+///                     when no frame is left, unless the end is open
 /// @param offset       [frames + utterances]
 /// One thread block per utterance on CUDA: give it many.
 /// @throws ShapeError, ValueError naming what does not fit: sizes, options, and where columns, targets, arcs, repeats and

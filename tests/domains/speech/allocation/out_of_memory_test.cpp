@@ -8,11 +8,13 @@
 #include <mpp/core/control/controller.hpp>
 #include <mpp/speech/ctc_stream.hpp>
 #include <mpp/speech/score_gap.hpp>
+#include <mpp/speech/viterbi_stream.hpp>
 #include <mpp/speech/viterbi_tier.hpp>
 
 #include "core/allocation/allocation_plan.hpp"
 #include "domains/speech/ctc_scenes.hpp"
 #include "domains/speech/viterbi_fuzz.hpp"
+#include "domains/speech/word_scenes.hpp"
 
 namespace mpp::speech {
 namespace {
@@ -118,6 +120,64 @@ TEST(OutOfMemoryStream, GoesOnWhereItWasAndNeedsNoMoreWhenTheOutputIsUsedAgain) 
   all.segments.insert(all.segments.end(), output.segments.begin(), output.segments.end());
   EXPECT_EQ(all.labels, expected.labels);
   EXPECT_EQ(all.segments, expected.segments);
+}
+
+TEST(OutOfMemoryStream, OfWordsLeaksNothingAndGoesOnWhereItWas) {
+  const WordScene scene({.frames = 40}, 3);
+  const FoldedGraph folded(scene.graph());
+  ViterbiStreamOptions options{.graph = &folded, .live_cap = 3};
+  options.shortest_block = 4;
+  options.longest_block = 7;
+  options.history_capacity = options.longest_uncommitted + options.longest_block + 2;
+  const Emissions all = scene.emissions();
+  const auto part = [&](std::size_t first, std::size_t frames) {
+    return Emissions{all.log_probs.subspan(first * 4, frames * 4), frames, 4, 0};
+  };
+  const auto decode = [&] {
+    ViterbiStream stream(std::pmr::new_delete_resource(), 4, 0, options);
+    WordStreamOutput output;
+    stream.feed(all, output);
+    (void)stream.partial();
+    (void)stream.finish(output);
+  };
+  EXPECT_GE(survives(decode, nothing_live), 12U);
+
+  ViterbiStream undisturbed(std::pmr::new_delete_resource(), 4, 0, options);
+  WordStreamOutput expected;
+  undisturbed.feed(all, expected);
+  const WordStreamResult expected_result = undisturbed.finish(expected);
+
+  ViterbiStream stream(std::pmr::new_delete_resource(), 4, 0, options);
+  WordStreamOutput output;
+  for (std::size_t fail_at = 0; fail_at < 2; ++fail_at) {
+    bool failed = false;
+    {
+      const AllocationPlan plan(fail_at);
+      try {
+        stream.feed(part(0, 30), output);
+      } catch (const std::bad_alloc&) {
+        failed = true;
+      }
+    }
+    EXPECT_TRUE(failed) << fail_at;
+    EXPECT_EQ(stream.frames(), 0U);
+  }
+  stream.feed(part(0, 30), output);
+  WordStreamOutput heard = output;
+  output.words.clear();
+  output.segments.clear();
+  std::size_t allocations = 0;
+  {
+    const AllocationPlan plan;
+    stream.feed(part(30, 10), output);
+    allocations = plan.allocations();
+  }
+  EXPECT_EQ(allocations, 0U);
+  EXPECT_EQ(stream.finish(output), expected_result);
+  heard.words.insert(heard.words.end(), output.words.begin(), output.words.end());
+  heard.segments.insert(heard.segments.end(), output.segments.begin(), output.segments.end());
+  EXPECT_EQ(heard.words, expected.words);
+  EXPECT_EQ(heard.segments, expected.segments);
 }
 
 // A broken twin: it forgets one block for every failure.

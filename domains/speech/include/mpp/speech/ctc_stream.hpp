@@ -11,6 +11,7 @@
 #include <mpp/core/error.hpp>
 #include <mpp/speech/certificate.hpp>
 #include <mpp/speech/ctc_search.hpp>
+#include <mpp/speech/label_stream.hpp>
 #include <mpp/speech/stream.hpp>
 #include <mpp/speech/stream_account.hpp>
 
@@ -54,6 +55,9 @@ template <class Policy = StreamAccounting>
 class CtcStreamDecoder {
  public:
   using Options = CtcStreamOptions;
+  using Item = StreamLabel;
+  using Output = StreamOutput;
+  using Result = StreamResult;
 
   CtcStreamDecoder(std::pmr::memory_resource* memory, std::size_t tokens, std::size_t blank, const Options& options)
       : options_(checked(options)), tokens_(tokens), blank_(blank), search_(memory, tokens, limits(options)),
@@ -70,8 +74,8 @@ class CtcStreamDecoder {
   const BasicCtcSearch<Policy>& search() const { return search_; }
 
   void reserve(StreamOutput& output, std::size_t frames) const {
-    grow(output.labels, options_.longest_uncommitted + frames);
-    grow(output.segments, frames / options_.shortest_segment + 2);  // the open one, and the rest at the end
+    reserve_more(output.labels, options_.longest_uncommitted + frames);
+    reserve_more(output.segments, frames / options_.shortest_segment + 2);  // the open one, and the rest at the end
   }
 
   void step(std::span<const float> row, StreamOutput& output) {
@@ -126,11 +130,6 @@ class CtcStreamDecoder {
     return o;
   }
   static SearchLimits limits(const Options& o) { return {o.live_cap, o.node_capacity, o.relative_threshold}; }
-
-  template <class T>
-  static void grow(std::vector<T>& to, std::size_t more) {
-    if (to.capacity() - to.size() < more) to.reserve(std::max(to.size() + more, 2 * to.capacity()));
-  }
 
   // Of any mass of the open segment: the search's own, and what is left of a row's sum after the division by it.
   double row_rounding() const {

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -18,6 +19,9 @@ struct LookAheadOptions {
   /// looser. The default is 0.72 FoldedGraph::spread(), what the model can make of a word, but at least 8: a path that takes
   /// such an arc for nothing then loses nearly always.
   std::optional<double> follow{};
+  /// More frames follow: a path may end in any position, and a word that it is in counts as what is best below there
+  /// (WordGraph::smear). There is no end of the sentence.
+  bool open_end = false;
 };
 
 /// Upper bounds of what a path can still add: the admissible look-ahead of a search in max semantics.
@@ -60,6 +64,14 @@ class LookAhead {
   double inside(std::size_t t, Token token) const noexcept {
     const std::size_t tokens = graph_->tokens();
     const std::int16_t code = token < tokens ? inside_[t * tokens + token] : kernels::backward_dead;
+    if (code == kernels::backward_dead) return -std::numeric_limits<double>::infinity();
+    const double rest = base_[t] + step_ * static_cast<double>(code);
+    return rest + 0x1p-52 * std::abs(rest);
+  }
+  /// Not below remaining(t, p) less FoldedGraph::smear(p), whatever the position.
+  double most(std::size_t t) const noexcept {
+    const std::int16_t code = *std::max_element(code_.begin() + static_cast<std::ptrdiff_t>(t * width_),
+                                                code_.begin() + static_cast<std::ptrdiff_t>((t + 1) * width_));
     if (code == kernels::backward_dead) return -std::numeric_limits<double>::infinity();
     const double rest = base_[t] + step_ * static_cast<double>(code);
     return rest + 0x1p-52 * std::abs(rest);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <mpp/speech/emissions.hpp>
@@ -64,9 +65,13 @@ void check(const ViterbiOptions& options);
 /// @throws ShapeError, ValueError for emissions without frames or tokens, no graph, n_best = 0: all that sizes depend on
 void check_sizes(const ViterbiRequest& request);
 
+/// @param operation  with which messages begin
+/// @throws ValueError if a spelling uses the blank or a token that the emissions lack, or silence is either; ShapeError if
+///         nodes and tokens are 2^31 or more
+void check_graph(std::string_view operation, const WordGraph& graph, std::size_t tokens, std::size_t blank);
+
 /// All but the values of the emissions, which the look-ahead checks: it reads them anyway.
-/// @throws ShapeError, ValueError as check_sizes(); ValueError if a spelling uses the blank or a token that the emissions
-///         lack, or silence is either, or nodes and tokens are 2^31 or more
+/// @throws ShapeError, ValueError as check_sizes() and check_graph()
 void check(const ViterbiRequest& request);
 
 /// Words and tokens of labels as WordAlignment has them.

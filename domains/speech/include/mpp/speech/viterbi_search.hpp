@@ -1,7 +1,5 @@
 #pragma once
 #include <algorithm>
-#include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -14,36 +12,13 @@
 #include <mpp/speech/ctc_exact.hpp>
 #include <mpp/speech/directed.hpp>
 #include <mpp/speech/emissions.hpp>
-#include <mpp/speech/merge_table.hpp>
+#include <mpp/speech/path_candidates.hpp>
+#include <mpp/speech/path_expansion.hpp>
+#include <mpp/speech/path_hypothesis.hpp>
 #include <mpp/speech/word_graph.hpp>
 #include <mpp/speech/word_history.hpp>
 
 namespace mpp::speech {
-
-/// One live hypothesis of a search in max semantics: 20 bytes. Equal (position, blank, state) go on in the same way.
-class PathHypothesis {
- public:
-  using State = WordGraph::State;
-  PathHypothesis() = default;
-  PathHypothesis(double score, WordGraph::Position position, bool blank, State state, std::uint32_t history)
-      : score_(std::bit_cast<Halves>(score)), position_(position), state_(state),
-        history_(history << 1 | static_cast<std::uint32_t>(blank)) {}
-
-  double score() const { return std::bit_cast<double>(score_); }  ///< nats, rounded up
-  WordGraph::Position position() const { return position_; }
-  bool blank() const { return (history_ & 1) != 0; }  ///< the last frame emitted a blank, or there was none
-  State state() const { return state_; }
-  std::uint32_t history() const { return history_ >> 1; }
-  void set_history(std::uint32_t number) { history_ = number << 1 | (history_ & 1); }
-
- private:
-  using Halves = std::array<std::uint32_t, 2>;  // a double would be aligned to 8 bytes, and four of 24 left unused
-  Halves score_;
-  WordGraph::Position position_;
-  State state_;
-  std::uint32_t history_;
-};
-static_assert(sizeof(PathHypothesis) == 20);
 
 struct ViterbiLimits {
   std::size_t live_cap = 16;          ///< hypotheses kept after each frame, in [1, most_paths]
@@ -92,23 +67,19 @@ class BasicViterbiSearch {
 
   BasicViterbiSearch(std::pmr::memory_resource* memory, const Emissions& emissions, const WordGraph& graph,
                      const LookAhead& look_ahead, const ViterbiLimits& limits)
-      : emissions_(emissions), graph_(&graph), lexicon_(&graph.lexicon()), look_ahead_(&look_ahead),
-        limits_(checked(limits, emissions.frames)), nodes_(static_cast<Position>(lexicon_->nodes())),
-        history_(memory, limits.history_capacity), live_(memory), checkpoint_(memory), candidates_(memory),
-        table_(memory, most_candidates(limits)), emission_(memory), through_root_(memory), through_(memory) {
+      : emissions_(emissions), graph_(&graph), look_ahead_(&look_ahead), limits_(checked(limits, emissions.frames)),
+        nodes_(static_cast<Position>(graph.lexicon().nodes())), history_(memory, limits.history_capacity),
+        live_(memory), checkpoint_(memory), candidates_(memory, limits.live_cap),
+        expansion_(memory, graph, emissions.tokens, emissions.blank) {
     live_.reserve(limits.live_cap);
     checkpoint_.reserve(limits.exact ? 0 : limits.live_cap);
-    candidates_.reserve(most_candidates(limits));
-    emission_.resize(emissions.tokens);
-    through_root_.resize(emissions.tokens);
-    through_.resize(emissions.tokens);
     live_.push_back(start());
   }
 
   static Bytes bytes(std::size_t tokens, const ViterbiLimits& limits) {
-    return WordHistory::bytes(limits.history_capacity) + MergeTable::bytes(most_candidates(limits)) +
+    return WordHistory::bytes(limits.history_capacity) + PathCandidates<Policy>::bytes(limits.live_cap) +
            bytes_of<PathHypothesis>((limits.exact ? 1 : 2) * limits.live_cap) +
-           bytes_of<Candidate>(most_candidates(limits)) + bytes_of<double>(3 * tokens);
+           PathExpansion<LookAhead, Policy>::bytes(tokens);
   }
 
   /// Goes on from where another search has first dropped something, instead of at the first frame: nothing before that
@@ -134,13 +105,10 @@ class BasicViterbiSearch {
 
   /// Gives back everything but what resume() needs; nothing else may follow.
   void release() {
-    candidates_ = Buffer<Candidate>(candidates_.get_allocator());
+    candidates_.release();
     collect();
     live_ = Buffer<PathHypothesis>(live_.get_allocator());
-    emission_ = Buffer<double>(emission_.get_allocator());
-    through_root_ = Buffer<double>(through_root_.get_allocator());
-    through_ = Buffer<double>(through_.get_allocator());
-    table_.release();
+    expansion_.release();
   }
 
   /// No labelling scores more than this, the incumbent, and what was found.
@@ -160,25 +128,9 @@ class BasicViterbiSearch {
  private:
   static constexpr double nothing = -std::numeric_limits<double>::infinity();
   static constexpr std::uint32_t no_word = WordHistory::no_label;
+  using Candidate = PathCandidate;
 
-  struct Candidate {
-    double f, score;
-    Position position;
-    State state;
-    std::uint32_t history;  // of its source, times 2, and the blank bit
-    std::uint32_t word;     // that it completes: an ending, or endings + node of an unknown one, or no_word
-
-    std::uint64_t key() const {
-      return std::uint64_t{position} << 33 | std::uint64_t{history & 1} << 32 | std::uint64_t{Policy::merged(state)};
-    }
-  };
-  static_assert(sizeof(Candidate) == 32);
-
-  // When there are so many, the best live_cap are kept: each time this costs less than finding the others did.
-  static std::size_t most_candidates(const ViterbiLimits& limits) { return limits.live_cap + limits.live_cap / 2 + 1; }
-  static std::uint32_t packed(std::uint32_t history, bool blank) {
-    return history << 1 | static_cast<std::uint32_t>(blank);
-  }
+  static std::uint32_t packed(std::uint32_t history, bool blank) { return Candidate::packed(history, blank); }
   static const ViterbiLimits& checked(const ViterbiLimits& limits, std::size_t frames) {
     expects<ValueError>(limits.live_cap >= 1 && limits.live_cap <= most_paths, "ViterbiSearch: live_cap is ",
                         limits.live_cap, ", expected in [1, ", most_paths, "]");
@@ -188,105 +140,19 @@ class BasicViterbiSearch {
     return limits;
   }
   PathHypothesis start() const { return {0.0, 0, true, graph_->begin(), WordHistory::beginning}; }
-  static bool before(const Candidate& a, const Candidate& b) { return a.f != b.f ? a.f > b.f : a.key() < b.key(); }
+  static bool before(const Candidate& a, const Candidate& b) { return PathCandidates<Policy>::before(a, b); }
 
   void step() {
-    const std::span row = emissions_.row(frame_);
-    for (Token k = 0; k < emissions_.tokens; ++k) {
-      emission_[k] = graph_->emission(row, k);
-      through_root_[k] = emission_[k] == nothing ? nothing : sum_up(emission_[k], remaining(nodes_ + k));
-      const double inside = look_ahead_->inside(frame_ + 1, k);
-      through_[k] = inside == nothing ? through_root_[k] : std::max(through_root_[k], sum_up(emission_[k], inside));
-    }
-    candidates_.clear();
-    cutoff_ = hopeless_;
-    table_.clear(4 * live_.size());
-    for (const PathHypothesis& h : live_) expand(h);
+    expansion_.start_frame(*look_ahead_, frame_ + 1, emissions_.row(frame_));
+    candidates_.start_frame(hopeless_, live_.size());
+    const auto dropped = [this](double f) { drop(f); };
+    const auto offer = [&](const Candidate& c) { candidates_.offer(c, history_, dropped); };
+    for (const PathHypothesis& h : live_) expansion_.expand(h, hopeless_, offer);
     select();
     settle();
     ++frames_run_;
     live_sum_ += live_.size();
     live_max_ = std::max(live_max_, live_.size());
-  }
-
-  double remaining(Position position) const {
-    return static_cast<double>(look_ahead_->remaining(frame_ + 1, position));
-  }
-  double remaining(Position position, State state) const {
-    return sum_up(remaining(position), static_cast<double>(graph_->potential(state)));
-  }
-
-  void expand(const PathHypothesis& h) {
-    const Position position = h.position();
-    const bool at_root = position == 0 || position >= nodes_;
-    const Token last = position >= nodes_ ? position - nodes_ : lexicon_->token(position);
-    const Token barred = h.blank() ? no_word : last;  // it would be a repetition
-    emit(h, static_cast<Token>(emissions_.blank), at_root ? 0 : position, true);
-    if (!h.blank()) emit(h, last, position, false);
-    const Lexicon::Node node = at_root ? Lexicon::root : position;
-    const double worth = static_cast<double>(graph_->smear()[node]) + static_cast<double>(graph_->potential(h.state()));
-    // Of the children only those that can be of use, whatever the word.
-    const double needed =
-        std::max(-above(above(h.score() + above(worth)) - hopeless_), std::numeric_limits<double>::lowest());
-    const auto [first, count] = lexicon_->children(node);
-    for (Lexicon::Node child = first; child < first + count; ++child)
-      if (const Token token = lexicon_->token(child); token != barred && through_[token] >= needed)
-        enter(h, child, token);
-    const auto silence = graph_->weights().silence;
-    if (at_root && silence && *silence != barred) emit(h, *silence, nodes_ + *silence, false);
-  }
-
-  void emit(const PathHypothesis& h, Token token, Position position, bool blank) {
-    if (emission_[token] != nothing)
-      offer(Policy::sum(h.score(), emission_[token]), position, blank, h.state(), h, no_word);
-  }
-
-  void enter(const PathHypothesis& h, Lexicon::Node node, Token token) {
-    const double score = Policy::sum(h.score(), emission_[token]);
-    if (lexicon_->children(node).count > 0) offer(score, node, false, h.state(), h, no_word);
-    const double worth = static_cast<double>(graph_->smear()[node]) + static_cast<double>(graph_->potential(h.state()));
-    if (h.score() + sum_up(above(worth), through_root_[token]) < hopeless_) return;  // whatever the word
-    const auto [first, count] = lexicon_->endings(node);
-    for (std::uint32_t ending = first; ending < first + count; ++ending)
-      complete(score, token, graph_->word(h.state(), lexicon_->ending_word(ending)), h, ending);
-    if (count == 0 && graph_->allows_unknown())
-      complete(score, token, graph_->unknown(h.state()), h, static_cast<std::uint32_t>(lexicon_->endings()) + node);
-  }
-
-  void complete(double score, Token token, const WordGraph::Step& step, const PathHypothesis& h, std::uint32_t word) {
-    if (step.score != nothing) offer(Policy::sum(score, step.score), nodes_ + token, false, step.next, h, word);
-  }
-
-  void offer(double score, Position position, bool blank, State state, const PathHypothesis& h, std::uint32_t word) {
-    const Candidate candidate{score + remaining(position, state), score, position, state,
-                              packed(h.history(), blank),         word};
-    if (candidate.f < cutoff_) {
-      if (candidate.f >= hopeless_) drop(candidate.f);
-      return;
-    }
-    const std::uint64_t key = candidate.key();
-    std::uint32_t& slot = table_.find(key, [&](std::uint32_t i) { return candidates_[i].key() == key; });
-    if (slot != MergeTable::none) return merge(candidates_[slot], candidate);
-    if (candidates_.size() == most_candidates(limits_)) {
-      shrink();
-      return offer(score, position, blank, state, h, word);
-    }
-    slot = static_cast<std::uint32_t>(candidates_.size());
-    candidates_.push_back(candidate);
-    if (table_.full(candidates_.size())) index();
-  }
-
-  void merge(Candidate& old, const Candidate& candidate) const {
-    if (candidate.score < old.score) return;
-    if (candidate.score > old.score ||
-        Policy::smaller(history_, candidate.history >> 1, candidate.word, old.history >> 1, old.word))
-      old = candidate;
-  }
-
-  void index() {
-    table_.clear(2 * candidates_.size());
-    for (std::uint32_t i = 0; i < candidates_.size(); ++i)
-      table_.find(candidates_[i].key(), [](std::uint32_t) { return false; }) = i;
   }
 
   void drop(double f) {
@@ -301,28 +167,11 @@ class BasicViterbiSearch {
   }
 
   void drop_from(std::size_t first) {
-    for (std::size_t i = first; i < candidates_.size(); ++i) drop(candidates_[i].f);
-    candidates_.resize(first);
-  }
-
-  void shrink() {
-    const auto last = candidates_.begin() + static_cast<std::ptrdiff_t>(limits_.live_cap) - 1;
-    std::nth_element(candidates_.begin(), last, candidates_.end(), before);
-    cutoff_ = std::max(cutoff_, last->f);
-    drop_from(limits_.live_cap);
-    index();
+    candidates_.drop_from(first, [this](double f) { drop(f); });
   }
 
   void select() {
-    if (limits_.beam_threshold < std::numeric_limits<double>::infinity() && !candidates_.empty()) {
-      double best = nothing;
-      for (const Candidate& c : candidates_) best = std::max(best, c.f);
-      const double least = best - limits_.beam_threshold;
-      const auto good =
-          std::partition(candidates_.begin(), candidates_.end(), [least](const Candidate& c) { return c.f >= least; });
-      drop_from(static_cast<std::size_t>(good - candidates_.begin()));
-    }
-    if (candidates_.size() > limits_.live_cap) shrink();
+    candidates_.select(limits_.beam_threshold, [this](double f) { drop(f); });
     make_room();
   }
 
@@ -382,20 +231,15 @@ class BasicViterbiSearch {
 
   Emissions emissions_;
   const WordGraph* graph_;
-  const Lexicon* lexicon_;
   const LookAhead* look_ahead_;
   ViterbiLimits limits_;
   Position nodes_;
   WordHistory history_;
   Buffer<PathHypothesis> live_, checkpoint_;
-  Buffer<Candidate> candidates_;
-  MergeTable table_;
-  Buffer<double> emission_;      // [tokens] of this frame
-  Buffer<double> through_root_;  // [tokens] the same, and what may follow at the root
-  Buffer<double> through_;       // [tokens] the same, and what may follow anywhere
+  PathCandidates<Policy> candidates_;
+  PathExpansion<LookAhead, Policy> expansion_;
   std::size_t frame_ = 0, checkpoint_frame_ = 0;
   double hopeless_ = nothing;  // what is below it cannot beat the incumbent
-  double cutoff_ = nothing;    // what is below it is not among the live_cap best of the frame
   double dropped_ = nothing;
   std::size_t frames_run_ = 0, live_sum_ = 0, live_max_ = 0;
 };

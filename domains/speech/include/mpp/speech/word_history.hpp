@@ -45,6 +45,12 @@ class WordHistory {
     return static_cast<std::uint32_t>(words_.size() - 1);
   }
 
+  /// What followed `number` follows the beginning: its words and those before are for collect().
+  void begin_after(std::uint32_t number) {
+    for (Word& word : words_)
+      if (word.parent == number) word.parent = beginning;
+  }
+
   /// Which of two sequences is smaller: compared from the last word back, a smaller label first, then the shorter one.
   /// Each is a number and a label that follows it (no_label: none).
   bool smaller(std::uint32_t a, std::uint32_t a_label, std::uint32_t b, std::uint32_t b_label) const {
@@ -80,6 +86,7 @@ class WordHistory {
     const std::uint64_t smaller = (std::uint64_t{1} << (number % 64)) - 1;
     return before_[number / 64] + static_cast<std::uint32_t>(std::popcount(kept_[number / 64] & smaller));
   }
+  bool kept(std::uint32_t number) const { return (kept_[number / 64] >> (number % 64) & 1) != 0; }
   void end_collect() { std::fill(kept_.begin(), kept_.end(), std::uint64_t{0}); }
 
  private:
