@@ -21,7 +21,7 @@ struct ArpaShape {
 
 inline std::vector<std::string> words_of(const ArpaShape& shape) {
   std::vector<std::string> words{"<unk>", "<s>", "</s>"};
-  for (std::size_t i = 0; i < shape.words; ++i) words.push_back("w" + std::to_string(i));
+  for (std::size_t i = 0; i < shape.words; ++i) words.push_back(std::string("w").append(std::to_string(i)));
   return words;
 }
 
@@ -77,7 +77,8 @@ class RandomArpa {
     if (u < 0.3) return "";
     if (u < 0.45) return "\t0";
     if (shape_.infinities && u < 0.47) return "\t-inf";
-    return "\t" + std::to_string(shape_.positive_backoffs && u < 0.6 ? 0.7 * uniform() : -1.5 * uniform());
+    return std::string("\t").append(
+        std::to_string(shape_.positive_backoffs && u < 0.6 ? 0.7 * uniform() : -1.5 * uniform()));
   }
   void write(const std::vector<std::vector<Gram>>& orders) {
     std::ostringstream out;

@@ -62,7 +62,8 @@ class ViterbiCase {
         spelling.assign(other.begin(), other.begin() + static_cast<std::ptrdiff_t>(pick(1, other.size())));
       }
       while (spelling.empty() || (spelling.size() < 3 && random() % 2 == 0)) spelling.push_back(letter());
-      words.push_back("w" + std::to_string(random() % 6));  // w4, w5 are unknown to the models; some repeat
+      words.push_back(
+          std::string("w").append(std::to_string(random() % 6)));  // w4, w5 are unknown to the models; some repeat
       spellings.add(spelling);
     }
     lexicon_.emplace(Lexicon::build(words, spellings));
