@@ -59,12 +59,29 @@ class Gambler {
     return best;
   }
 
-  /// The outermost x that is not yet refuted, rounded outward.
+  /// The innermost x that is refuted, rounded outward: the wealth there, rounded down, has reached 1 / beta.
   double limit(double beta) const {
     const double enough = 1.0 / beta * (1.0 + 0x1p-51);
-    const double end = side_ == Side::upper ? 1.0 : 0.0;
-    const auto refuted = [&](double x) { return best(x, enough) >= enough; };
-    return refuted(end) ? outer_end(end, 1.0 - end, refuted) : end;
+    double good = side_ == Side::upper ? 1.0 : 0.0;
+    double bad = 1.0 - good;
+    double good_excess = std::log(best(good, HUGE_VAL) / enough);
+    if (!(good_excess >= 0.0)) return good;
+    double bad_excess = -std::log(enough);
+    // Regula falsi proposes where to look (Illinois: an end that stays put twice counts half).
+    double x = good;
+    int run = 0;  // how often the same end has moved: > 0 the good one, < 0 the bad one
+    for (int step = 0; step < 40; ++step) {
+      const double next = good + (bad - good) * (good_excess / (good_excess - bad_excess));
+      if (!(std::abs(next - x) > 4e-16 * x)) break;
+      x = next;
+      const double excess = std::log(best(x, HUGE_VAL) / enough);
+      const bool held = excess >= 0.0;
+      (held ? good : bad) = x;
+      (held ? good_excess : bad_excess) = excess;
+      run = held ? std::max(run, 0) + 1 : std::min(run, 0) - 1;
+      if (std::abs(run) > 1) (held ? bad_excess : good_excess) *= 0.5;
+    }
+    return outer_end_near(x, good, bad, [&](double y) { return best(y, enough) >= enough; });
   }
 
  private:

@@ -20,6 +20,26 @@ double outer_end(double good, double bad, const Predicate& holds) {
   return good;
 }
 
+/// The same, for a root that lies a few units in the last place from x, good <= x <= bad or the other way round: encloses
+/// it by doubling steps first. Correct for any x, only slower.
+template <class Predicate>
+double outer_end_near(double x, double good, double bad, const Predicate& holds) {
+  double& near = holds(x) ? good : bad;
+  double& far = &near == &good ? bad : good;
+  near = x;
+  for (std::int64_t step = 1;; step *= 2) {
+    const std::int64_t room = bits(far) - bits(near);
+    if (std::abs(room) <= step) break;
+    const double next = from_bits(bits(near) + (room > 0 ? step : -step));
+    if (holds(next) != (&near == &good)) {
+      far = next;
+      break;
+    }
+    near = next;
+  }
+  return outer_end(good, bad, holds);
+}
+
 /// a - b for a, b >= 0, never above the truth.
 inline double difference_down(double a, double b) {
   const double difference = a - b;

@@ -12,65 +12,36 @@ namespace {
 
 enum class Side { upper, lower };
 
-// The limit x is sought between `good`, where the tail is certainly <= beta, and `bad`, where that is not shown. Only a
-// tail that is rounded up moves `good`, and `good` is what is returned: the outer end, whatever happens on the way.
-class Search {
- public:
-  Search(Side side, const BinomialTail& tail, double beta)
-      : side_(side), tail_(tail), beta_(beta), good_(side == Side::upper ? 1.0 : 0.0), bad_(1.0 - good_) {}
-
-  double limit(double start) {
-    finish(newton(start));
-    return good_;
+// The end x of [0, 1] beyond which the tail is at most beta. Newton's iteration only proposes where to look; what is
+// returned is the outer end of a bracket, where the tail, rounded up, was seen to be at most beta.
+double limit(Side side, const BinomialTail& tail, double beta, double x) {
+  double good = side == Side::upper ? 1.0 : 0.0;
+  double bad = 1.0 - good;
+  const auto at = [&](double y) {
+    const DoubleDouble rest = exact_sum(1.0, -y);
+    return side == Side::upper ? tail.at({y, 0.0}, rest) : tail.at(rest, {y, 0.0});
+  };
+  const auto inside = [&](double y) { return std::min(good, bad) < y && y < std::max(good, bad); };
+  if (!inside(x)) x = 0.5;
+  // log(tail) is concave in log(q): after one step the iteration approaches from the good side and stays there.
+  for (int step = 0; step < 200; ++step) {
+    const auto value = at(x);
+    (value.upper <= beta ? good : bad) = x;
+    const double q = side == Side::upper ? 1.0 - x : x;
+    const double move = q * std::expm1((std::log(beta) - value.log) / value.elasticity);
+    double next = side == Side::upper ? x - move : x + move;
+    if (std::abs(next - x) <= 4e-16 * x) break;
+    if (!inside(next)) next = 0.5 * (good + bad);
+    if (!inside(next)) break;
+    x = next;
   }
-
- private:
-  BinomialTail::Value probe(double x) {
-    const DoubleDouble rest = exact_sum(1.0, -x);
-    const auto value = side_ == Side::upper ? tail_.at({x, 0.0}, rest) : tail_.at(rest, {x, 0.0});
-    (value.upper <= beta_ ? good_ : bad_) = x;
-    return value;
-  }
-  bool inside(double x) const { return std::min(good_, bad_) < x && x < std::max(good_, bad_); }
-
-  // log(tail) is concave in log(q): after one step Newton's iteration approaches from the good side and stays there.
-  double newton(double x) {
-    if (!inside(x)) x = 0.5;
-    for (int step = 0; step < 200; ++step) {
-      const auto value = probe(x);
-      const double q = side_ == Side::upper ? 1.0 - x : x;
-      const double move = q * std::expm1((std::log(beta_) - value.log) / value.elasticity);
-      double next = side_ == Side::upper ? x - move : x + move;
-      if (std::abs(next - x) <= 4e-16 * x) break;
-      if (!inside(next)) next = 0.5 * (good_ + bad_);
-      if (!inside(next)) break;
-      x = next;
-    }
-    return x;
-  }
-
-  // Newton stops a few units in the last place from the root: enclose it by doubling steps, then bisect.
-  void finish(double x) {
-    const double& target = x == good_ ? bad_ : good_;
-    const double far_end = target;
-    for (std::int64_t step = 1; target == far_end; step *= 2) {
-      const std::int64_t room = bits(target) - bits(x);
-      if (std::abs(room) <= step) break;
-      x = from_bits(bits(x) + (room > 0 ? step : -step));
-      probe(x);
-    }
-    good_ = outer_end(good_, bad_, [&](double middle) { return probe(middle).upper <= beta_; });
-  }
-
-  Side side_;
-  const BinomialTail& tail_;
-  double beta_;
-  double good_;
-  double bad_;
-};
+  return outer_end_near(x, good, bad, [&](double y) { return at(y).upper <= beta; });
+}
 
 // Wilson's interval with a z that is a little too large: near the root, mostly on its good side.
-double wilson(double k, double n, double beta, double sign) {
+double wilson(Count count, double beta, double sign) {
+  const auto k = static_cast<double>(count.violations);
+  const auto n = static_cast<double>(count.n);
   const double z2 = 2.0 * std::log(1.0 / beta);
   return (k + 0.5 * z2 + sign * std::sqrt(z2 * (k * (1.0 - k / n) + 0.25 * z2))) / (n + z2);
 }
@@ -83,8 +54,7 @@ double clopper_pearson_upper(Count count, Delta beta) {
   const auto [k, n] = count;
   if (k == n) return 1.0;
   const BinomialTail tail(k, n);
-  return Search(Side::upper, tail, beta.value)
-      .limit(wilson(static_cast<double>(k), static_cast<double>(n), beta.value, 1.0));
+  return limit(Side::upper, tail, beta.value, wilson(count, beta.value, 1.0));
 }
 
 double clopper_pearson_lower(Count count, Delta beta) {
@@ -93,8 +63,7 @@ double clopper_pearson_lower(Count count, Delta beta) {
   const auto [k, n] = count;
   if (k == 0) return 0.0;
   const BinomialTail tail(n - k, n);  // P(X >= k) = P(n - X <= n - k)
-  return Search(Side::lower, tail, beta.value)
-      .limit(wilson(static_cast<double>(k), static_cast<double>(n), beta.value, -1.0));
+  return limit(Side::lower, tail, beta.value, wilson(count, beta.value, -1.0));
 }
 
 double binomial_p(Count count, double risk) {
