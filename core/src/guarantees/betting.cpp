@@ -64,7 +64,8 @@ class Gambler {
     const double enough = 1.0 / beta * (1.0 + 0x1p-51);
     double good = side_ == Side::upper ? 1.0 : 0.0;
     double bad = 1.0 - good;
-    double good_excess = std::log(best(good, HUGE_VAL) / enough);
+    const double plenty = std::max(enough, 0x1p900);  // far from overflow, and far enough for a secant
+    double good_excess = std::log(best(good, plenty) / enough);
     if (!(good_excess >= 0.0)) return good;
     double bad_excess = -std::log(enough);
     // Regula falsi proposes where to look (Illinois: an end that stays put twice counts half).
@@ -74,7 +75,7 @@ class Gambler {
       const double next = good + (bad - good) * (good_excess / (good_excess - bad_excess));
       if (!(std::abs(next - x) > 4e-16 * x)) break;
       x = next;
-      const double excess = std::log(best(x, HUGE_VAL) / enough);
+      const double excess = std::log(best(x, plenty) / enough);
       const bool held = excess >= 0.0;
       (held ? good : bad) = x;
       (held ? good_excess : bad_excess) = excess;
@@ -108,7 +109,7 @@ double betting_p(std::span<const double> losses, double risk, Delta tuned) {
   check_losses("betting_p", losses);
   check_risk("betting_p", risk);
   check_beta("betting_p", tuned);
-  const double wealth = Gambler(Side::upper, losses, tuned.value).best(risk, HUGE_VAL);
+  const double wealth = Gambler(Side::upper, losses, tuned.value).best(risk, 0x1p988);
   return std::clamp(1.0 / wealth * (1.0 + 0x1p-51), 0x1p-988, 1.0);
 }
 
