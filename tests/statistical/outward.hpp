@@ -3,6 +3,9 @@
 #include <span>
 #include <string>
 
+#include <mpp/core/control/bound.hpp>
+#include <mpp/core/error.hpp>
+
 #include "statistical/formula.hpp"
 #include "statistical/samples.hpp"
 
@@ -33,7 +36,7 @@ inline bool allows(Formula formula, std::span<const double> losses, double beta,
   return false;
 }
 
-inline Rounding rounding(Formula formula, const UpperLimit& limit, double slack = 1e-11) {
+inline Rounding rounding(Formula formula, const UpperLimit& limit, double slack = 1e-11, bool until_inside = false) {
   Rounding found;
   for (const auto& losses : awkward_samples())
     for (const double beta : {0.1, 0.01, 1e-6}) {
@@ -45,6 +48,7 @@ inline Rounding rounding(Formula formula, const UpperLimit& limit, double slack 
       if ((inside || loose) && found.first.empty())
         found.first = text(inside ? "inside" : "loose", ": n = ", losses.size(), ", first loss ", losses.front(),
                            ", last loss ", losses.back(), ", beta ", beta, ", limit ", x);
+      if (inside && until_inside) return found;
     }
   return found;
 }

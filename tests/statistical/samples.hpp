@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -20,6 +21,8 @@ inline std::vector<std::vector<double>> awkward_samples() {
       samples.emplace_back(n, 1.0)[0] = first;
       samples.emplace_back(n, tiny)[n - 1] = first;
     }
+    samples.emplace_back(n, tiny);  // a sum just above a whole number, where a ceiling jumps
+    std::fill_n(samples.back().begin(), n / 10, 1.0);
     for (int repeat = 0; repeat < 3; ++repeat) {
       for (const double p : {0.01, 0.3, 0.99}) samples.push_back(draw(bernoulli(p), n, uniform));
       for (const Distribution& graded : graded_distributions()) {
