@@ -63,6 +63,19 @@ TEST(Limits, HaveTheValuesOfThePublishedTable) {
   EXPECT_NEAR(recommended_upper(losses, LossKind::binary, Delta{0.05}), 0.0169, 5e-5);
 }
 
+TEST(Limits, AgreeWithAnIndependentImplementation) {
+  // NumPy 2 and SciPy 1.17: brentq on the textbook formulas, betting with cumulated log wealth as in Bates et al.
+  std::vector<double> losses;
+  for (int i = 0; i < 500; ++i) losses.push_back((i * i % 101) / 1000.0);
+  constexpr Delta beta{0.05};
+  EXPECT_NEAR(hoeffding_bentkus_upper(losses, beta), 0.07686406448418287, 1e-12);
+  EXPECT_NEAR(hoeffding_bentkus_lower(losses, beta), 0.03167785204129605, 1e-12);
+  EXPECT_NEAR(empirical_bernstein_upper(losses, beta), 0.07132569200100451, 1e-12);
+  EXPECT_NEAR(empirical_bernstein_lower(losses, beta), 0.029454307998995486, 1e-12);
+  EXPECT_NEAR(betting_upper(losses, beta), 0.057114287822171296, 1e-12);
+  EXPECT_NEAR(betting_lower(losses, beta), 0.04407900202631488, 1e-12);
+}
+
 using Limit = double (*)(std::span<const double>, Delta);
 constexpr std::array<Limit, 3> uppers{hoeffding_bentkus_upper, empirical_bernstein_upper, betting_upper};
 constexpr std::array<Limit, 3> lowers{hoeffding_bentkus_lower, empirical_bernstein_lower, betting_lower};

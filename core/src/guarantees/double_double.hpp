@@ -1,4 +1,5 @@
 #pragma once
+#include <cfloat>
 #include <cmath>
 #include <cstdint>
 
@@ -7,6 +8,8 @@
 #endif
 
 namespace mpp::guarantees {
+
+static_assert(FLT_EVAL_METHOD == 0, "limits need double arithmetic that rounds to double");
 
 /// The unevaluated sum high + low, |low| at most half a unit in the last place of high: about 106 bits.
 ///
@@ -62,7 +65,7 @@ struct Scaled {
 
   Scaled& operator*=(DoubleDouble factor) noexcept {
     mantissa = mantissa * factor;
-    // Factors are kept within 2^+-400, so the product of two mantissas is far from overflow and from subnormal parts.
+    // A mantissa stays within 2^+-300, so products of two are far from overflow and from subnormal parts.
     if (mantissa.high > 0x1p+300 || mantissa.high < 0x1p-300) {
       const int shift = std::ilogb(mantissa.high);
       mantissa = {std::scalbn(mantissa.high, -shift), std::scalbn(mantissa.low, -shift)};
