@@ -44,8 +44,8 @@ inline bool refutes_rank(const RankRule& rule, const Scale& scale) {
   return false;
 }
 
-/// Fixed-sequence selection: losses[j] are the 0/1 losses of configuration j, from conservative to aggressive. Returns the
-/// one to run, or none. With probability at least 1 - delta the risk of that one is below `risk`.
+/// Fixed-sequence selection: losses[j] are the 0/1 losses of configuration j, from conservative to aggressive. Returns
+/// the one to run, or none. With probability at least 1 - delta the risk of that one is below `risk`.
 using Selection =
     std::function<std::optional<std::size_t>(std::span<const std::vector<double>> losses, double risk, Delta delta)>;
 inline bool refutes_selection(const Selection& select, const Scale& scale) {
@@ -72,8 +72,8 @@ struct Request {
   double signal;
   bool violates;
 };
-/// The threshold to run with, +infinity to release nothing. With probability at least 1 - delta the share of requests that
-/// are released and violate is below `risk`.
+/// The threshold to run with, +infinity to release nothing. With probability at least 1 - delta the share of requests
+/// that are released and violate is below `risk`.
 using ThresholdRule = std::function<double(std::span<const Request> requests, double risk, Delta delta)>;
 inline bool refutes_threshold(const ThresholdRule& rule, const Scale& scale) {
   constexpr double risk = 0.0625;

@@ -35,6 +35,20 @@ TEST(ClopperPearson, TheTestsAboveCatchALimitThatIsOneUnitTooTightOrTooWide) {
   EXPECT_GT(examine(12, true, moved(-1)).not_tightest, 0U);
 }
 
+TEST(BinomialTail, IsRoundedUpByAtMostOneUnitOnEitherSideOfItsCentre) {
+  reference::Binomials binomials;
+  for (std::uint64_t n = 1; n <= 60; ++n)
+    for (std::uint64_t k = 0; k < n; ++k)
+      for (const double risk : {0x1p-40, 0.01, 0.1, 0.3, 0.5, 0.77, 0.99, 1.0 - 0x1p-53}) {
+        const double p = binomial_p({k, n}, risk);
+        const auto tail = reference::at_most_k(k, n, risk, binomials.row(n));
+        EXPECT_TRUE(tail.at_most(p)) << k << " of " << n << " at " << risk;
+        if (p > 0x1p-988) {
+          EXPECT_FALSE(tail.at_most(inward(p, 2, true))) << k << " of " << n << " at " << risk;
+        }
+      }
+}
+
 // Distance from the true limit outward, in units in the last place; negative if the limit is on the wrong side.
 double outward_units(double limit, const char* truth, bool upper) {
   const reference::Wide gap = upper ? limit - reference::Wide(truth) : reference::Wide(truth) - limit;

@@ -19,7 +19,8 @@ class Uniform {
   std::mt19937_64 bits_;
 };
 
-/// Losses in [0, 1] with a mean that is known: exactly where the parameters are dyadic, else to a few units in the last place.
+/// Losses in [0, 1] with a mean that is known: exactly where the parameters are dyadic, else to a few units in the last
+/// place.
 struct Distribution {
   std::string name;
   bool binary;

@@ -54,8 +54,8 @@ inline Wide bernstein_radius(std::span<const double> losses, const Wide& beta) {
   return sqrt(2 * squares / (n - 1) * log_term / n) + 7 * log_term / (3 * (n - 1));
 }
 
-/// The largest wealth of the gambler against "the mean is x", whose bets, like the library's, are doubles: any bet that is
-/// made before the loss is seen is a valid one, so its rounding is not an error.
+/// The largest wealth of the gambler against "the mean is x", whose bets, like the library's, are doubles: any bet that
+/// is made before the loss is seen is a valid one, so its rounding is not an error.
 inline Wide betting_wealth(std::span<const double> losses, double beta, const Wide& x, bool upper) {
   const double aim = 2.0 * std::log(1.0 / beta) / static_cast<double>(losses.size());
   double sum = 0.5;

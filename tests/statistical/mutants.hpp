@@ -10,8 +10,8 @@
 #include "statistical/outward.hpp"
 #include "statistical/procedures.hpp"
 
-/// The conformance suite as two lists: procedures that are wrong, all of which the named check must reject, and sound ones,
-/// none of which it may. The first eight kinds were found in public libraries.
+/// The conformance suite as two lists: procedures that are wrong, all of which the named check must reject, and sound
+/// ones, none of which it may. The first eight kinds were found in public libraries.
 namespace mpp::statistical {
 
 struct Procedure {

@@ -71,7 +71,8 @@ TEST(PValues, AreNotBelowTheirFormulasAndAgreeWithTheLimits) {
       const double mixed = hoeffding_bentkus_p(losses, risk);
       const reference::Wide truth = reference::hoeffding_bentkus(losses, risk);
       EXPECT_GE(mixed, std::min<reference::Wide>(1, truth)) << losses.size() << ' ' << losses[0] << ' ' << risk;
-      // Near its jump from 1 to 0, at a mean of 1 less than rounding can tell from the risk, only the safe side is asked.
+      // Near its jump from 1 to 0, at a mean of 1 less than rounding can tell from the risk, only the safe side is
+      // asked.
       EXPECT_TRUE(mixed <= std::max<reference::Wide>(1e-290, truth * (1 + 1e-9)) || losses[0] == 1.0 - 0x1p-53)
           << losses.size() << ' ' << losses[0] << ' ' << risk;
       const double wealth = betting_p(losses, risk, Delta{0.05});

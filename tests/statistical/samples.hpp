@@ -7,8 +7,8 @@
 
 namespace mpp::statistical {
 
-/// Samples on which rounding and edge cases show: constants, subnormal losses, near ties of 0 and 1, and all distributions
-/// of the suite, at sizes from 1 to 300.
+/// Samples on which rounding and edge cases show: constants, subnormal losses, near ties of 0 and 1, and all
+/// distributions of the suite, at sizes from 1 to 300.
 inline std::vector<std::vector<double>> awkward_samples() {
   constexpr double tiny = std::numeric_limits<double>::denorm_min();
   std::vector<std::vector<double>> samples;

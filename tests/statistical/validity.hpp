@@ -16,8 +16,8 @@
 
 #include "statistical/distributions.hpp"
 
-/// Does a procedure that promises "wrong with probability at most delta" keep its promise where that is hardest: with the
-/// true mean exactly at the boundary? Reusable for any procedure; nothing here knows how a limit is computed.
+/// Does a procedure that promises "wrong with probability at most delta" keep its promise where that is hardest: with
+/// the true mean exactly at the boundary? Reusable for any procedure; nothing here knows how a limit is computed.
 namespace mpp::statistical {
 
 /// Effort of a check: 1 fits the test suite, a benchmark or a nightly run takes more and a seed of its own.
@@ -26,8 +26,8 @@ struct Scale {
   std::uint64_t seed = 1;
 };
 
-/// A procedure seen from outside: whether it makes a statement about the mean that is false if the mean is `mean`, that is,
-/// an upper limit below it, a lower limit above it, or a p-value <= delta for "the mean is at least this".
+/// A procedure seen from outside: whether it makes a statement about the mean that is false if the mean is `mean`, that
+/// is, an upper limit below it, a lower limit above it, or a p-value <= delta for "the mean is at least this".
 struct Claim {
   std::string name;
   bool binary_only = false;    ///< defined for losses 0 and 1 only

@@ -16,8 +16,8 @@ enum class Side { upper, lower };
 /// martingale >= 0, so the chance that it ever reaches 1 / beta is at most beta (Ville 1939).
 class Gambler {
  public:
-  // nu_i depends on the losses before i only; that alone makes it valid, so it needs no care with rounding. It is the same
-  // for 1 - losses, so both sides use it. Bates et al. 2021, Section 3.1.3: prior mean 1/2, prior variance 1/4.
+  // nu_i depends on the losses before i only; that alone makes it valid, so it needs no care with rounding. It is the
+  // same for 1 - losses, so both sides use it. Bates et al. 2021, Section 3.1.3: prior mean 1/2, prior variance 1/4.
   Gambler(Side side, std::span<const double> losses, double beta)
       : side_(side), losses_(losses), shares_(losses.size()) {
     const double aim = 2.0 * std::log(1.0 / beta) / static_cast<double>(losses.size());

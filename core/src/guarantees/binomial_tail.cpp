@@ -55,8 +55,8 @@ double rounded_up(const Scaled& x) {
 
 }  // namespace
 
-// One rounding per factor of the coefficient (2 min(k, n - k) <= n, and the division) and of the powers (n), at most four
-// per term of the sum (n); the rest of the 8 n + 64 is slack. The tail that the sum leaves out comes on top.
+// One rounding per factor of the coefficient (2 min(k, n - k) <= n, and the division) and of the powers (n), at most
+// five per term of the sum (5 n); the rest of the 8 n + 64 is slack. The terms that the sum leaves out come on top.
 BinomialTail::BinomialTail(std::uint64_t k, std::uint64_t n)
     : k_(k), n_(n), ways_(binomial_coefficient(n, k)), next_ways_(ways_),
       error_(0x1p-70 + (8.0 * static_cast<double>(n) + 64.0) * operation_error) {

@@ -7,8 +7,8 @@ namespace mpp::guarantees {
 
 /// P(Bin(n, p) <= k) as a function of p, for fixed k < n.
 ///
-/// A sum of non-negative terms in double-double: the relative error of `value` is below 2^-65 for n <= most_samples, so an
-/// upper end that is also a double is nearly always the double next to the truth. docs/guarantees.md has the count.
+/// A sum of non-negative terms in double-double: the relative error of `upper` is below 2^-65 for n <= most_samples, so
+/// an upper end that is also a double is nearly always the double next to the truth. docs/guarantees.md has the count.
 class BinomialTail {
  public:
   struct Value {

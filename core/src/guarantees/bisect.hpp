@@ -9,8 +9,8 @@ namespace mpp::guarantees {
 inline std::int64_t bits(double x) { return std::bit_cast<std::int64_t>(x); }
 inline double from_bits(std::int64_t x) { return std::bit_cast<double>(x); }
 
-/// Moves `good` towards `bad` until they are neighbouring doubles, and returns it: the outer end of the bracket, for which
-/// `holds` was seen to be true (or was known to be beforehand). 0 <= good, bad.
+/// Moves `good` towards `bad` until they are neighbouring doubles, and returns it: the outer end of the bracket, for
+/// which `holds` was seen to be true (or was known to be beforehand). 0 <= good, bad.
 template <class Predicate>
 double outer_end(double good, double bad, const Predicate& holds) {
   while (std::abs(bits(good) - bits(bad)) > 1) {
@@ -20,8 +20,8 @@ double outer_end(double good, double bad, const Predicate& holds) {
   return good;
 }
 
-/// The same, for a root that lies a few units in the last place from x, good <= x <= bad or the other way round: encloses
-/// it by doubling steps first. Correct for any x, only slower.
+/// The same, for a root that lies a few units in the last place from x, good <= x <= bad or the other way round:
+/// encloses it by doubling steps first. Correct for any x, only slower.
 template <class Predicate>
 double outer_end_near(double x, double good, double bad, const Predicate& holds) {
   double& near = holds(x) ? good : bad;

@@ -12,8 +12,8 @@ namespace mpp::guarantees {
 namespace {
 
 // sqrt(2 V ln(2 / beta) / n) + 7 ln(2 / beta) / (3 (n - 1)), rounded up. The squares are summed about a rounded mean:
-// about any other centre than the mean their sum is larger, never smaller. Squares and sums have a relative error of a few
-// units, the square root halves it, and squares below the normal range are covered by 2^-900.
+// about any other centre than the mean their sum is larger, never smaller. Squares and sums have a relative error of a
+// few units, the square root halves it, and squares below the normal range are covered by 2^-900.
 double radius(std::span<const double> losses, double centre, double beta) {
   DoubleDouble squares{0x1p-900, 0.0};
   for (const double loss : losses) {

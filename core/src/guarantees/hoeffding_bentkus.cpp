@@ -12,9 +12,10 @@ namespace {
 
 constexpr double e_up = 2.7182818284590455;  // the double above e
 
-// KL(mean || x), never above the truth, for the mean and x = mean + gap, each with its distance to 1. With the two sides
-// exchanged it is the divergence below the mean. KL = far - near, near <= gap <= far; each input has a relative error of
-// at most u and each logarithm of at most 4 u (glibc states 1), which makes less than 16 u = 2^-49 in either term.
+// KL(mean || x), never above the truth, for the mean and x = mean + gap, each with its distance to 1. With the two
+// sides exchanged it is the divergence below the mean. KL = far - near, near <= gap <= far; each input has a relative
+// error of at most u and each logarithm of at most 4 u (glibc states 1), which makes less than 16 u = 2^-49 in either
+// term.
 double divergence(double mean, double mean_rest, double gap, double x_rest) {
   if (!(gap > 0.0)) return 0.0;
   const double near = mean > 0.0 ? mean * std::log1p(gap / mean) : 0.0;

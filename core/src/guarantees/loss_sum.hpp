@@ -8,8 +8,8 @@ namespace mpp::guarantees {
 
 /// Sum of losses in [0, 1], counted in units of 2^-63: an integer, so nothing depends on their order.
 ///
-/// Multiples of a unit (all losses 0 or 1, all losses >= 2^-10) are counted exactly, others to the next unit outward. By
-/// integer arithmetic on the bits, so that a thread that flushes subnormal numbers to zero still rounds them up.
+/// Multiples of a unit (all losses 0 or 1, all losses >= 2^-10) are counted exactly, others to the next unit outward.
+/// By integer arithmetic on the bits, so that a thread that flushes subnormal numbers to zero still rounds them up.
 struct LossSum {
   enum class Round : std::uint8_t { down, up };
 

@@ -7,9 +7,9 @@
 /// Finite-sample confidence limits for the mean of independent, identically distributed losses in [0, 1].
 ///
 /// Every limit is one-sided and wrong with probability at most `beta` over the draw of the sample, for any distribution
-/// and any sample size; none is asymptotic. Results lie in [0, 1] and are rounded outward, so the promise survives floating
-/// point (the argument is in docs/guarantees.md). A two-sided interval spends beta twice. Each function looks at one
-/// sample of a size that was fixed beforehand; only the betting limits also survive optional stopping.
+/// and any sample size; none is asymptotic. Results lie in [0, 1] and are rounded outward, so the promise survives
+/// floating point (the argument is in docs/guarantees.md). A two-sided interval spends beta twice. Each function looks
+/// at one sample of a size that was fixed beforehand; only the betting limits also survive optional stopping.
 ///
 /// Every function throws ValueError for an empty sample, a loss that is NaN or outside [0, 1], a beta outside (0, 1) or
 /// more than `most_samples` losses, and BackendUnavailable in a thread whose rounding mode is not to nearest.
