@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes golden_limits.hpp: Clopper-Pearson limits to 30 digits, by mpmath, for samples too large for exact fractions.
 
-usage: tests/statistical/golden_limits.py > tests/statistical/golden_limits.hpp      (needs mpmath)
+usage: tests/statistical/golden_limits.py > tests/statistical/golden_limits.hpp, then clang-format-16 -i on it (needs mpmath)
 """
 from mpmath import exp, log, mp, mpf, nstr
 
