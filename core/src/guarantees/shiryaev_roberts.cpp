@@ -1,0 +1,50 @@
+#include <mpp/core/guarantees/shiryaev_roberts.hpp>
+
+#include <algorithm>
+
+#include <mpp/core/error.hpp>
+
+namespace mpp::guarantees {
+namespace {
+
+constexpr double ceiling = 0x1p1000;
+
+}  // namespace
+
+// One step rounds (m - 1) a, 1 + it, its inverse, below(), and in observe() (m - 1) x, 1 + it, their product, 1 + R and
+// the last product: each can add a part of 2^-53, 9 in all, and below() takes 16. All terms are positive and none is
+// near underflow (the inverse is at least 1/12), so no rounding is larger than that.
+ShiryaevRoberts::ShiryaevRoberts(Delta allowed) {
+  check_allowed("ShiryaevRoberts", allowed);
+  for (std::size_t k = 0; k < alternatives; ++k)
+    shrink_[k] = below(1.0 / (1.0 + (odds_ratios[k] - 1.0) * allowed.value), 8.0);
+}
+
+ShiryaevRoberts::ShiryaevRoberts(Delta allowed, const PerAlternative& sums) : ShiryaevRoberts(allowed) {
+  for (const double sum : sums)
+    expects<ValueError>(sum >= 0.0 && std::isfinite(sum), "ShiryaevRoberts: a sum is ", sum,
+                        ", expected >= 0 and finite");
+  sums_ = sums;
+}
+
+void ShiryaevRoberts::observe(double loss) {
+  check_loss("ShiryaevRoberts", loss);
+  for (std::size_t k = 0; k < alternatives; ++k) {
+    const double next = (1.0 + sums_[k]) * ((1.0 + (odds_ratios[k] - 1.0) * loss) * shrink_[k]);
+    sums_[k] = std::min(next, ceiling);  // an infinite sum would say more than is known
+  }
+}
+
+double ShiryaevRoberts::value() const {
+  double sum = 0.0;
+  for (const double r : sums_) sum += r;
+  return below(sum, 4.0) * weight;  // 7 roundings of the sum and 1 of below(), which takes 8; the weight is exact
+}
+
+bool ShiryaevRoberts::alarm(double mean_time) const {
+  expects<ValueError>(mean_time >= 1.0 && mean_time <= max_threshold, "ShiryaevRoberts: the mean time is ", mean_time,
+                      ", expected in [1, ", max_threshold, "]");
+  return value() >= mean_time;
+}
+
+}  // namespace mpp::guarantees
