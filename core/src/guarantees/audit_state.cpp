@@ -124,8 +124,8 @@ class Auditor::Reader {
 
   // No run leaves a key open over evidence that calls for an alarm.
   void check_open(const AuditSettings& settings, const Entry& entry) const {
-    if (entry.alarm == Alarm::none && (entry.lifetime.alarm(settings.lifetime_alpha) ||
-                                       entry.drift.alarm(settings.mean_time_to_false_drift)))
+    if (entry.alarm == Alarm::none &&
+        (entry.lifetime.alarm(settings.lifetime_alpha) || entry.drift.alarm(settings.mean_time_to_false_drift)))
       in_.fail("alarm", "none", "an alarm: the evidence has reached its limit");
   }
 

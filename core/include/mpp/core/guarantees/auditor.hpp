@@ -47,12 +47,12 @@ std::string_view name(Alarm alarm) noexcept;
 
 struct AuditStatus {
   Alarm alarm = Alarm::none;
-  std::string record;          ///< id of the calibration record under which the key runs
-  Delta allowed{};             ///< rate of violations that the record promises
-  std::uint64_t audited = 0;   ///< losses observed under this record
-  double loss = 0.0;           ///< their sum, to the nearest double
-  double log_e_value = 0.0;    ///< evidence against the lifetime claim; alarm at -log(lifetime_alpha)
-  double drift = 0.0;          ///< evidence of a rise; alarm at mean_time_to_false_drift
+  std::string record;         ///< id of the calibration record under which the key runs
+  Delta allowed{};            ///< rate of violations that the record promises
+  std::uint64_t audited = 0;  ///< losses observed under this record
+  double loss = 0.0;          ///< their sum, to the nearest double
+  double log_e_value = 0.0;   ///< evidence against the lifetime claim; alarm at -log(lifetime_alpha)
+  double drift = 0.0;         ///< evidence of a rise; alarm at mean_time_to_false_drift
 
   [[nodiscard]] bool open() const noexcept { return alarm == Alarm::none; }
 };

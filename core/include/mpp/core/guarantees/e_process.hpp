@@ -40,10 +40,10 @@ class EProcess {
   [[nodiscard]] const PerAlternative& log_wealth() const { return log_wealth_; }
 
  private:
-  PerAlternative log_start_;       // log1p((m - 1) a), rounded up
-  PerAlternative log_compliant_;   // of the factor for x = 0, rounded down
-  PerAlternative log_violation_;   // of the factor for x = 1, rounded down
-  PerAlternative log_wealth_{};    // of the products, rounded down; 0 is the logarithm of 1
+  PerAlternative log_start_;      // log1p((m - 1) a), rounded up
+  PerAlternative log_compliant_;  // of the factor for x = 0, rounded down
+  PerAlternative log_violation_;  // of the factor for x = 1, rounded down
+  PerAlternative log_wealth_{};   // of the products, rounded down; 0 is the logarithm of 1
 };
 
 }  // namespace mpp::guarantees

@@ -41,8 +41,8 @@ class ShiryaevRoberts {
   [[nodiscard]] const PerAlternative& sums() const { return sums_; }
 
  private:
-  PerAlternative shrink_;   // 1 / (1 + (m - 1) a), rounded down by more than all roundings of one step
-  PerAlternative sums_{};   // R
+  PerAlternative shrink_;  // 1 / (1 + (m - 1) a), rounded down by more than all roundings of one step
+  PerAlternative sums_{};  // R
 };
 
 }  // namespace mpp::guarantees
