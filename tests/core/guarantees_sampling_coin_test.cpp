@@ -54,6 +54,13 @@ TEST(SamplingCoin, AtRateOneEverythingIsAudited) {
   for (std::uint64_t i = 0; i < 1000; ++i) EXPECT_TRUE(coin.heads(3, i));
 }
 
+TEST(SamplingCoin, KnowsItsProbabilityExactly) {
+  EXPECT_EQ(SamplingCoin(0.01, seed).probability(), 0.01 + 0x1p-54 - std::fmod(0.01 + 0x1p-54, 0x1p-53));
+  EXPECT_EQ(SamplingCoin(1.0, seed).probability(), 1.0);
+  EXPECT_EQ(SamplingCoin(1e-300, seed).probability(), 0x1p-53);
+  EXPECT_GE(SamplingCoin(0.01, seed).probability(), 0.01);
+}
+
 TEST(SamplingCoin, FallsTheSameAgain) {
   const SamplingCoin one(0.5, seed), other(0.5, seed), foreign(0.5, {1, 2});
   int different = 0;

@@ -22,7 +22,7 @@ inline long double log_factor(double m, double allowed, double loss) {
 
 /// log of the mean over alternatives of the product of factors.
 inline long double log_e_value(double allowed, std::span<const double> losses) {
-  std::array<long double, guarantees::alternatives> logs{};
+  std::array<long double, guarantees::alternative_count> logs{};
   for (std::size_t k = 0; k < logs.size(); ++k)
     for (const double loss : losses) logs[k] += log_factor(guarantees::odds_ratios[k], allowed, loss);
   const long double best = *std::max_element(logs.begin(), logs.end());
@@ -39,7 +39,7 @@ inline long double shiryaev_roberts(double allowed, std::span<const double> loss
     for (const double loss : losses) r = (1.0L + r) * (1.0L + (m - 1.0L) * loss) / (1.0L + (m - 1.0L) * allowed);
     sum += r;
   }
-  return sum / static_cast<long double>(guarantees::alternatives);
+  return sum / static_cast<long double>(guarantees::alternative_count);
 }
 
 /// All sequences of 0/1 losses of a length. each(losses, violations)

@@ -41,7 +41,7 @@ struct Peak : EProcess {
 struct RoundedUp {
   explicit RoundedUp(Delta rate) : allowed(rate.value) {}
   void observe(double loss) {
-    for (std::size_t k = 0; k < alternatives; ++k) {
+    for (std::size_t k = 0; k < alternative_count; ++k) {
       const double m = odds_ratios[k];
       logs[k] = std::nextafter(logs[k] + (std::log1p((m - 1) * loss) - std::log1p((m - 1) * allowed)), 1e300);
     }
@@ -50,7 +50,7 @@ struct RoundedUp {
     const double best = *std::max_element(logs.begin(), logs.end());
     double sum = 0.0;
     for (const double value : logs) sum += std::exp(value - best);
-    return std::nextafter(best + std::log(sum * weight), 1e300);
+    return std::nextafter(best + std::log(sum * alternative_weight), 1e300);
   }
   double allowed;
   PerAlternative logs{};

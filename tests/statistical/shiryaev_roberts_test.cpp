@@ -36,7 +36,7 @@ template <class Begin>
 struct Recursion {
   explicit Recursion(Delta rate) : allowed(rate.value) {}
   void observe(double loss) {
-    for (std::size_t k = 0; k < alternatives; ++k) {
+    for (std::size_t k = 0; k < alternative_count; ++k) {
       const double m = odds_ratios[k];
       sums[k] = Begin{}(sums[k]) * (1 + (m - 1) * loss) / (1 + (m - 1) * allowed);
     }
@@ -44,7 +44,7 @@ struct Recursion {
   double value() const {
     double sum = 0.0;
     for (const double r : sums) sum += r;
-    return sum * weight;
+    return sum * alternative_weight;
   }
   double allowed;
   PerAlternative sums{};

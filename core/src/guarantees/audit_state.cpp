@@ -40,7 +40,7 @@ AuditSettings read_settings(AuditCursor& in) {
 
 // A state of another set of alternatives would go on as evidence about rates that it was not collected for.
 void read_alternatives(AuditCursor& in) {
-  in.word("alternatives", alternatives, alternatives);
+  in.word("alternatives", alternative_count, alternative_count);
   for (const double ratio : odds_ratios)
     if (const double came = in.real("odds ratio"); came != ratio) in.fail("odds ratio", text(came), text(ratio));
 }
@@ -137,7 +137,7 @@ std::vector<std::byte> Auditor::bytes() const {
   AuditBytes out;
   out.add(magic);
   out.add(version);
-  out.add(std::uint64_t{alternatives});
+  out.add(std::uint64_t{alternative_count});
   for (const double ratio : odds_ratios) out.add(ratio);
   write(out, settings_);
   out.add(std::uint64_t{entries_.size()});

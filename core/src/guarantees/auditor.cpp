@@ -6,6 +6,7 @@
 #include <mpp/core/error.hpp>
 
 #include "src/guarantees/audit_bytes.hpp"
+#include "src/guarantees/audit_rounding.hpp"
 
 namespace mpp::guarantees {
 namespace {

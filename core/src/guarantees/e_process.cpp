@@ -1,8 +1,11 @@
 #include <mpp/core/guarantees/e_process.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 #include <mpp/core/error.hpp>
+
+#include "src/guarantees/audit_rounding.hpp"
 
 namespace mpp::guarantees {
 namespace {
@@ -16,7 +19,7 @@ constexpr double growth_units = 8.0;
 
 EProcess::EProcess(Delta allowed) {
   check_allowed("EProcess", allowed);
-  for (std::size_t k = 0; k < alternatives; ++k) {
+  for (std::size_t k = 0; k < alternative_count; ++k) {
     log_start_[k] = above(log_growth(odds_ratios[k], allowed.value), growth_units);
     log_compliant_[k] = -log_start_[k];
     log_violation_[k] = below(below(log_growth(odds_ratios[k], 1.0), growth_units) - log_start_[k]);
@@ -31,7 +34,7 @@ EProcess::EProcess(Delta allowed, const PerAlternative& log_wealth) : EProcess(a
 
 void EProcess::observe(double loss) {
   check_loss("EProcess", loss);
-  for (std::size_t k = 0; k < alternatives; ++k) {
+  for (std::size_t k = 0; k < alternative_count; ++k) {
     const double step = loss == 0.0   ? log_compliant_[k]
                         : loss == 1.0 ? log_violation_[k]
                                       : below(below(log_growth(odds_ratios[k], loss), growth_units) - log_start_[k]);
@@ -48,7 +51,7 @@ double EProcess::log_value() const {
   }
   // A lag of at most 32 is off by 32 roundings of exp, which adds 8 of its own, the sum 7: 47, and below() takes 64.
   // The sum is at least 1, so its logarithm minus log 8 is that of a number in [1/8, 1].
-  const double log_mean = std::log(below(sum, 32.0) * weight);
+  const double log_mean = std::log(below(sum, 32.0) * alternative_weight);
   return below(best + below(log_mean, 8.0));
 }
 

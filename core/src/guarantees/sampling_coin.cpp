@@ -1,6 +1,7 @@
 #include <mpp/core/guarantees/sampling_coin.hpp>
 
 #include <bit>
+#include <cmath>
 
 #include <mpp/core/error.hpp>
 
@@ -49,7 +50,7 @@ std::uint64_t siphash(Seed seed, std::span<const std::byte> bytes) noexcept {
   return state.v0 ^ state.v1 ^ state.v2 ^ state.v3;
 }
 
-SamplingCoin::SamplingCoin(double rate, Seed seed) : rate_(rate), seed_(seed) {
+SamplingCoin::SamplingCoin(double rate, Seed seed) : probability_(std::ceil(rate * 0x1p53) * 0x1p-53), seed_(seed) {
   expects<ValueError>(rate > 0.0 && rate <= 1.0, "SamplingCoin: the rate is ", rate, ", expected in (0, 1]");
 }
 
@@ -59,7 +60,7 @@ bool SamplingCoin::heads(std::uint64_t stream, std::uint64_t request) const noex
     message[i] = static_cast<std::byte>(stream >> (8 * i));
     message[8 + i] = static_cast<std::byte>(request >> (8 * i));
   }
-  return static_cast<double>(siphash(seed_, message) >> 11) * 0x1p-53 < rate_;
+  return static_cast<double>(siphash(seed_, message) >> 11) * 0x1p-53 < probability_;
 }
 
 }  // namespace mpp::guarantees

@@ -1,8 +1,11 @@
 #include <mpp/core/guarantees/shiryaev_roberts.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 #include <mpp/core/error.hpp>
+
+#include "src/guarantees/audit_rounding.hpp"
 
 namespace mpp::guarantees {
 namespace {
@@ -16,7 +19,7 @@ constexpr double ceiling = 0x1p1000;
 // near underflow (the inverse is at least 1/12), so no rounding is larger than that.
 ShiryaevRoberts::ShiryaevRoberts(Delta allowed) {
   check_allowed("ShiryaevRoberts", allowed);
-  for (std::size_t k = 0; k < alternatives; ++k)
+  for (std::size_t k = 0; k < alternative_count; ++k)
     shrink_[k] = below(1.0 / (1.0 + (odds_ratios[k] - 1.0) * allowed.value), 8.0);
 }
 
@@ -29,7 +32,7 @@ ShiryaevRoberts::ShiryaevRoberts(Delta allowed, const PerAlternative& sums) : Sh
 
 void ShiryaevRoberts::observe(double loss) {
   check_loss("ShiryaevRoberts", loss);
-  for (std::size_t k = 0; k < alternatives; ++k) {
+  for (std::size_t k = 0; k < alternative_count; ++k) {
     const double next = (1.0 + sums_[k]) * ((1.0 + (odds_ratios[k] - 1.0) * loss) * shrink_[k]);
     sums_[k] = std::min(next, ceiling);  // an infinite sum would say more than is known
   }
@@ -38,7 +41,8 @@ void ShiryaevRoberts::observe(double loss) {
 double ShiryaevRoberts::value() const {
   double sum = 0.0;
   for (const double r : sums_) sum += r;
-  return below(sum, 4.0) * weight;  // 7 roundings of the sum and 1 of below(), which takes 8; the weight is exact
+  return below(sum, 4.0) *
+         alternative_weight;  // 7 roundings of the sum and 1 of below(), which takes 8; the weight is exact
 }
 
 bool ShiryaevRoberts::alarm(double mean_time) const {

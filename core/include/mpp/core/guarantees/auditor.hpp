@@ -32,7 +32,6 @@ struct AuditSettings {
   Delta lifetime_alpha{0.01};             ///< chance that the lifetime alarm is ever false, per calibration; in (0, 1)
   double mean_time_to_false_drift = 1e5;  ///< audited requests to a false drift alarm, on average; in [1, 2^900]
 
-  bool operator==(const AuditSettings&) const = default;
   /// @throws ValueError naming the field
   void validate() const;
 };

@@ -15,19 +15,22 @@ using Seed = std::array<std::uint64_t, 2>;
 /// Which requests are audited: a coin per request that is known before the request runs and can depend on nothing but
 /// the request's number. The same request gets the same coin again, so a retry cannot hope for another one.
 ///
-/// To someone without the seed, coins are independent and each is heads with probability ceil(rate 2^53) / 2^53.
+/// To someone without the seed, coins are independent and each is heads with probability().
 class SamplingCoin {
  public:
   /// @param rate  in (0, 1]; 1 audits everything
   /// @throws ValueError otherwise
   SamplingCoin(double rate, Seed seed);
 
+  /// Of heads, exactly: the rate, raised to a multiple of 2^-53.
+  [[nodiscard]] double probability() const noexcept { return probability_; }
+
   /// @param stream   tells apart coins of different purpose
   /// @param request  a number that this request alone has within the stream
   [[nodiscard]] bool heads(std::uint64_t stream, std::uint64_t request) const noexcept;
 
  private:
-  double rate_;
+  double probability_;
   Seed seed_;
 };
 
