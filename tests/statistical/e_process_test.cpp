@@ -205,6 +205,27 @@ TEST(EProcess, GoesOnFromItsStateBitForBit) {
   }
 }
 
+/// Largest error of a function of the C library in units of the last place, over samples from low to high.
+template <class Function>
+double worst_error(Function function, double low, double high) {
+  std::mt19937_64 random(13);
+  std::uniform_real_distribution<double> uniform(low, high);
+  double worst = 0.0;
+  for (int i = 0; i < 200000; ++i) {
+    const double x = i % 2 == 0 ? uniform(random) : std::ldexp(uniform(random), -(i % 40));
+    const double found = function(x);
+    const long double exact = function(static_cast<long double>(x));
+    const double unit = std::ldexp(1.0, std::ilogb(found) - 52);
+    worst = std::max(worst, static_cast<double>(std::abs(found - exact) / unit));
+  }
+  return worst;
+}
+TEST(EProcess, TheCLibraryIsAsExactAsAssumed) {
+  EXPECT_LE(worst_error([](auto x) { return std::log1p(x); }, 1e-14, 11.0), 4.0);
+  EXPECT_LE(worst_error([](auto x) { return std::exp(x); }, -32.0, 0.0), 4.0);
+  EXPECT_LE(worst_error([](auto x) { return std::log(x); }, 1e-6, 0.999), 4.0);
+}
+
 TEST(EProcess, RefusesWhatIsOutsideItsDomain) {
   for (const double allowed : {nan, 0.0, -0.1, 1e-13, 1.0, 2.0}) EXPECT_THROW(EProcess{Delta{allowed}}, ValueError);
   EProcess process(Delta{0.1});
