@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -245,18 +246,38 @@ TEST(AuditState, SaysWhatIsWrong) {
   EXPECT_TRUE(has(refusal(longer), "field 'end': came 1 bytes more, expected none"));
 }
 
+// Offset of the alarm of the second key, which has alarmed; after its workload, level, class, record and allowed rate.
+std::size_t alarm_offset(const std::vector<std::byte>& state) {
+  const std::string workload = "speech";
+  const auto at = std::search(state.begin(), state.end(), workload.begin(), workload.end(),
+                              [](std::byte b, char c) { return std::to_integer<char>(b) == c; });
+  return static_cast<std::size_t>(at - state.begin()) + workload.size() + 8 + 8 + 8 + 2 + 8;
+}
+
 TEST(AuditState, AnOpenKeyOverEvidenceForAnAlarmIsRefused) {
   auto state = sample_audit_state();
-  // The second key has alarmed; its alarm stands after its name, level, class, record and rate.
-  const std::string speech = "speech";
-  const auto at = std::search(state.begin(), state.end(), speech.begin(), speech.end(),
-                              [](std::byte b, char c) { return std::to_integer<char>(b) == c; });
-  const std::size_t alarm = static_cast<std::size_t>(at - state.begin()) + 6 + 8 + 8 + 8 + 2 + 8;
+  const std::size_t alarm = alarm_offset(state);
   ASSERT_NE(state[alarm], std::byte{0});
   state[alarm] = std::byte{0};
   EXPECT_TRUE(has(refusal(state), "field 'alarm': came none")) << refusal(state);
   state[alarm] = std::byte{3};
   EXPECT_TRUE(has(refusal(state), "field 'alarm': came 3"));
+}
+
+TEST(AuditState, MoreAuditsThanAreCountedAreRefused) {
+  auto state = sample_audit_state();
+  const AuditKey closed{"speech", 0, ""};
+  const auto audits = [&](std::uint64_t count) {
+    std::memcpy(state.data() + alarm_offset(state) + 8, &count, 8);
+    return Auditor::parse(state).status(closed).audited;
+  };
+  EXPECT_EQ(audits(Auditor::max_audits), Auditor::max_audits);
+  EXPECT_THROW((void)audits(Auditor::max_audits + 1), FormatError);
+  (void)audits(Auditor::max_audits);
+  Auditor auditor = Auditor::parse(state);
+  std::uint64_t request = 0;
+  while (!auditor.selects(closed, request)) ++request;
+  EXPECT_TRUE(has(error_of([&] { auditor.observe(closed, request, 0.0); }), "expected a new calibration"));
 }
 
 // ---- the rest ----

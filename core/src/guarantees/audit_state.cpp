@@ -2,7 +2,6 @@
 // passes is written back to the same bytes.
 #include <bit>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include <mpp/core/error.hpp>
@@ -45,12 +44,11 @@ void read_alternatives(AuditCursor& in) {
     if (const double came = in.real("odds ratio"); came != ratio) in.fail("odds ratio", text(came), text(ratio));
 }
 
-PerAlternative read_evidence(AuditCursor& in, const char* field, double least, double most, bool fresh) {
+PerAlternative read_evidence(AuditCursor& in, const char* field, double least, double most) {
   PerAlternative values;
   for (double& value : values) {
     value = in.real(field);
     if (!(value >= least && value <= most)) in.fail(field, text(value), text("from ", least, " to ", most));
-    if (fresh && std::bit_cast<std::uint64_t>(value) != 0) in.fail(field, text(value), "0 before the first audit");
     if (value == 0.0 && std::signbit(value)) in.fail(field, "-0", "0");
   }
   return values;
@@ -111,14 +109,15 @@ class Auditor::Reader {
       in_.fail("allowed", text(allowed.value), text("in [", min_allowed_rate, ", 1)"));
     Entry entry(record, allowed);
     entry.alarm = static_cast<Alarm>(in_.word("alarm", 0, 2));
-    entry.audited = in_.word("audited", entry.alarm == Alarm::none ? 0 : 1, std::numeric_limits<std::uint64_t>::max());
+    entry.audited = in_.word("audited", entry.alarm == Alarm::none ? 0 : 1, max_audits);
+    const auto audited = static_cast<double>(entry.audited);
     entry.loss = in_.real("loss");
-    if (!(entry.loss >= 0.0 && entry.loss <= static_cast<double>(entry.audited)) || std::signbit(entry.loss))
+    if (!(entry.loss >= 0.0 && entry.loss <= audited) || std::signbit(entry.loss))
       in_.fail("loss", text(entry.loss), text("from 0 to ", entry.audited));
-    const bool fresh = entry.audited == 0;
-    constexpr double most = std::numeric_limits<double>::max();
-    entry.lifetime = EProcess(allowed, read_evidence(in_, "log_wealth", -most, most, fresh));
-    entry.drift = ShiryaevRoberts(allowed, read_evidence(in_, "drift", 0.0, most, fresh));
+    // One audit moves a logarithm by less than log 12 = 2.48 and its rounding, and nothing moves before the first.
+    entry.lifetime = EProcess(allowed, read_evidence(in_, "log_wealth", -3.0 * audited, 3.0 * audited));
+    const double most = entry.audited == 0 ? 0.0 : ShiryaevRoberts::max_sum;
+    entry.drift = ShiryaevRoberts(allowed, read_evidence(in_, "drift", 0.0, most));
     return entry;
   }
 

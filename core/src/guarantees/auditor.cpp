@@ -98,6 +98,8 @@ AuditStatus Auditor::observe(const AuditKey& key, std::uint64_t request, double 
   Entry& entry = known(entries_, "observe", key);
   expects<ValueError>(coin_.heads(entry.coins, request), "Auditor: request ", request, " of ", print(key),
                       " was not selected, expected one that selects() names");
+  expects<ValueError>(entry.audited < max_audits, "Auditor: ", print(key), " has ", entry.audited,
+                      " audits, expected a new calibration before more");
   ++entry.audited;
   entry.loss += loss;
   if (entry.alarm == Alarm::none) {

@@ -77,6 +77,7 @@ class Auditor {
  public:
   static constexpr std::size_t max_keys = 65536;
   static constexpr std::size_t max_name_bytes = 256;
+  static constexpr std::uint64_t max_audits = std::uint64_t{1} << 49;  ///< of a key under one record
 
   /// Knows no key.
   /// @throws ValueError for settings outside their domain

@@ -18,14 +18,14 @@ namespace mpp::guarantees {
 /// 2023, Theorem 2.4.
 class ShiryaevRoberts {
  public:
-  /// Thresholds are at most this; every R stops rising well above it. Rounded down, as ever.
   static constexpr double max_threshold = 0x1p900;
+  static constexpr double max_sum = 0x1p1000;  ///< every R stops here: an infinite one would say more than is known
 
   /// @param allowed  the rate a, in [min_allowed_rate, 1)
   /// @throws ValueError otherwise
   explicit ShiryaevRoberts(Delta allowed);
   /// Continues where an earlier one stopped: the same bits go on to the same bits.
-  /// @throws ValueError unless every value is >= 0 and finite
+  /// @throws ValueError unless every value is in [0, max_sum]
   ShiryaevRoberts(Delta allowed, const PerAlternative& sums);
 
   /// @param loss  in [0, 1]
