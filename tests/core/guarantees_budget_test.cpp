@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 #include <random>
 
@@ -55,7 +56,7 @@ struct RoundedUp {
 TEST(WorkflowLedger, AMillionSharesStayBelowTheTotal) {
   for (const double total : {0.5, 0.1, 0.05, 0.01, 1e-3, 1e-6, 1.0 - 0x1p-53})
     EXPECT_FALSE(overdraws(WorkflowLedger::unknown(Delta{total}), total, 1'000'000)) << total;
-  for (const std::uint64_t steps : {1, 2, 3, 7, 10, 49, 1000, 999'983})
+  for (const std::uint64_t steps : std::initializer_list<std::uint64_t>{1, 2, 3, 7, 10, 49, 1000, 999'983})
     for (const double total : {0.1, 0.05, 1e-9})
       EXPECT_FALSE(overdraws(WorkflowLedger::known(Delta{total}, steps), total, steps + 10)) << total << ' ' << steps;
 }
