@@ -86,6 +86,12 @@ bool Auditor::may_release(const AuditKey& key) const {
   return found != entries_.end() && found->second.alarm == Alarm::none;
 }
 
+bool Auditor::may_release(const AuditKey& key, std::string_view record) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = entries_.find(key);
+  return found != entries_.end() && found->second.alarm == Alarm::none && found->second.record == record;
+}
+
 bool Auditor::selects(const AuditKey& key, std::uint64_t request) const {
   const std::scoped_lock lock(mutex_);
   const auto found = entries_.find(key);
