@@ -41,7 +41,7 @@ struct PolicyCalibration {
       1.0;  ///< what this threshold alone would certify, at most the risk. For reports: the promise is the risk
   std::vector<double> p_values;   ///< of the thresholds tested, in order; only the last may be above beta
   double last_mean_loss = 0.0;    ///< of the last threshold, the most aggressive one
-  double least_escalation = 0.0;  ///< minimum_escalation_rate() if the last threshold releases everything at the bottom
+  double least_escalation = 0.0;  ///< minimum_escalation_rate() of that
 };
 
 /// Fixed-sequence Learn-then-Test. Tests "the mean loss is above the risk" for one threshold after the other, each at the
