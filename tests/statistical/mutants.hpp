@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "statistical/calibration_checks.hpp"
+#include "statistical/calibration_procedures.hpp"
 #include "statistical/exactness.hpp"
 #include "statistical/mutant_calibration.hpp"
 #include "statistical/mutant_limits.hpp"
@@ -172,6 +173,16 @@ inline std::vector<Procedure> valid_procedures() {
                           }}));
   valid.push_back(by_selection("fixed sequence", {}));
   valid.push_back(by_threshold("signal threshold", false));
+  valid.push_back(by_rank("calibrate_ratio", RankRule{[](std::span<const double> scores, double delta) {
+                            return library_kappa(scores, delta, std::nullopt);
+                          }}));
+  valid.push_back({"calibrate_policy, 0/1 losses", "selection",
+                   [](const Scale& scale) { return refutes_selection(library_selection, scale); }});
+  valid.push_back({"calibrate_policy, graded losses", "selection", [](const Scale& scale) {
+                     return refutes_selection(library_graded_selection, {scale.replicates / 4.0, scale.seed});
+                   }});
+  valid.push_back({"calibrate_policy, ties", "threshold",
+                   [](const Scale& scale) { return refutes_threshold(library_threshold, scale); }});
   // What the mutants are made from: each is rejected for its mistake, not for how it is written here.
   valid.push_back(by_validity({"the mutants' betting, without a mistake", false, true, false,
                                [](mutant::Losses losses, double mean, Delta delta) {

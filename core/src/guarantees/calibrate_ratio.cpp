@@ -6,13 +6,18 @@
 #include <mpp/core/guarantees/sample_size.hpp>
 
 #include "src/guarantees/check.hpp"
-#include "src/guarantees/conformal_rank.hpp"
+#include "src/guarantees/conformal_slack.hpp"
 
 namespace mpp::guarantees {
 namespace {
 
 void check_number(const char* what, std::size_t i, double value) {
   expects<ValueError>(value >= 0.0, what, "[", i, "] is ", value, ", expected >= 0");
+}
+
+void check_ranked(const char* function, std::uint64_t n, double risk) {
+  expects<ValueError>(risk > 0.0 && risk < 1.0, function, ": risk is ", risk, ", expected in (0, 1)");
+  expects<ValueError>(n <= most_samples, function, ": ", n, " requests, expected at most ", most_samples);
 }
 
 // Whether a rank of at most n exists, with n requests.
@@ -68,15 +73,19 @@ double ratio_score(std::span<const double> errors, std::span<const double> estim
   return score;
 }
 
+std::uint64_t conformal_rank(std::uint64_t n, Delta risk) {
+  check_ranked("conformal_rank", n, risk.value);
+  return n + 1 - conformal_slack(n, risk.value);
+}
+
 RatioCalibration calibrate_ratio(std::span<const double> scores, const RatioClaim& claim) {
   const double risk = claim.risk.value;
-  expects<ValueError>(risk > 0.0 && risk < 1.0, "calibrate_ratio: risk is ", risk, ", expected in (0, 1)");
   const std::uint64_t n = scores.size();
-  expects<ValueError>(n <= most_samples, "calibrate_ratio: ", n, " requests, expected at most ", most_samples);
+  check_ranked("calibrate_ratio", n, risk);
   check_enough(n, claim.beta ? minimum_samples(claim.risk, *claim.beta) : conformal_size(risk), claim);
   for (std::size_t i = 0; i < n; ++i) check_number("calibrate_ratio: scores", i, scores[i]);
 
-  const std::uint64_t rank = claim.beta ? tolerance_rank(n, risk, claim.beta->value) : conformal_rank(n, risk);
+  const std::uint64_t rank = claim.beta ? tolerance_rank(n, risk, claim.beta->value) : conformal_rank(n, claim.risk);
   std::vector<double> sorted(scores.begin(), scores.end());
   const auto at_rank = sorted.begin() + static_cast<std::ptrdiff_t>(rank - 1);
   std::nth_element(sorted.begin(), at_rank, sorted.end());

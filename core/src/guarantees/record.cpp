@@ -10,7 +10,7 @@
 #include <mpp/core/guarantees/sample_size.hpp>
 #include <mpp/core/guarantees/sampling_coin.hpp>
 
-#include "src/guarantees/conformal_rank.hpp"
+#include "src/guarantees/conformal_slack.hpp"
 #include "src/guarantees/policy_ids.hpp"
 #include "src/telemetry/json_cursor.hpp"
 

@@ -41,7 +41,7 @@ struct PolicyCalibration {
       1.0;  ///< what this threshold alone would certify, at most the risk. For reports: the promise is the risk
   std::vector<double> p_values;   ///< of the thresholds tested, in order; only the last may be above beta
   double last_mean_loss = 0.0;    ///< of the last threshold, the most aggressive one
-  double least_escalation = 0.0;  ///< minimum_escalation_rate() if the last threshold releases everything at the bottom
+  double least_escalation = 0.0;  ///< minimum_escalation_rate() of that
 };
 
 /// Fixed-sequence Learn-then-Test. Tests "the mean loss is above the risk" for one threshold after the other, each at the
@@ -80,10 +80,15 @@ struct RatioCalibration {
 /// @throws ShapeError if the shapes differ or are empty, ValueError for NaN and negative numbers
 [[nodiscard]] double ratio_score(std::span<const double> errors, std::span<const double> estimates);
 
+/// ceil((n + 1) (1 - risk)), in integers and for the risk as the double that it is: the rank of split conformal. n + 1 if
+/// n requests are too few.
+/// @throws ValueError for n above most_samples or a risk outside (0, 1)
+[[nodiscard]] std::uint64_t conformal_rank(std::uint64_t n, Delta risk);
+
 /// A factor kappa with P(error <= kappa * estimate at every level) >= 1 - risk for the next request: one bound for all
 /// levels at once, so epsilon may be chosen per request and after seeing the bounds.
 ///
-/// Without beta: split conformal, rank ceil((n + 1) (1 - risk)), in integers. The probability is over the calibration and
+/// Without beta: split conformal, conformal_rank(). The probability is over the calibration and
 /// the next request together. With beta: the smallest rank r with P(Bin(n, 1 - risk) >= r) <= beta; then the probability
 /// over requests alone is at least 1 - risk, for all but beta of the calibrations. Ties count as covered.
 ///

@@ -12,8 +12,9 @@ namespace mpp::guarantees {
 /// @throws ValueError if a parameter is outside its range or no n <= most_samples suffices
 [[nodiscard]] std::uint64_t minimum_samples(Delta risk, Delta beta, std::uint64_t violations = 0);
 
-/// Share of requests that any distribution-free rule must escalate (or refuse) to keep the violation rate at `risk`, if
-/// the cheapest level violates at `base_rate`: max(0, (base_rate - risk) / (1 - risk)), to the nearest double.
+/// Share of requests that any rule must escalate (or refuse) to keep the violation rate *of those it releases* at `risk`,
+/// if the cheapest level violates at `base_rate`: max(0, (base_rate - risk) / (1 - risk)), to the nearest double. It is met
+/// by a rule that escalates violations only; the rate over all requests needs base_rate - risk.
 /// A feasibility check to print before anything runs, not a bound to certify with.
 /// @param base_rate in [0, 1]
 /// @param risk      in [0, 1)

@@ -6,7 +6,7 @@
 
 namespace mpp::guarantees {
 
-/// floor((n + 1) risk), in integers: risk is mantissa / 2^shift, and a product of 33 and 53 bits takes two words. So many of
+/// floor((n + 1) risk), in integers: the risk is mantissa / 2^shift, and a product of 33 and 53 bits takes two words. So many of
 /// n + 1 requests may have a score above kappa; in floating point 0.1 * 10 or 0.7 * 10 can land on either side.
 /// n <= most_samples, risk in (0, 1).
 inline std::uint64_t conformal_slack(std::uint64_t n, double risk) {
@@ -18,8 +18,5 @@ inline std::uint64_t conformal_slack(std::uint64_t n, double risk) {
   const std::uint64_t upper = high + (low >> 32);                // the product's bits from 2^32 on
   return shift - 32 < 64 ? upper >> (shift - 32) : 0;
 }
-
-/// ceil((n + 1) (1 - risk)).
-inline std::uint64_t conformal_rank(std::uint64_t n, double risk) { return n + 1 - conformal_slack(n, risk); }
 
 }  // namespace mpp::guarantees
