@@ -24,84 +24,108 @@ namespace mpp::bench {
 /// Falling, fixed before a query is seen. At 1 only proven answers are released below the exact level.
 inline std::vector<double> gap_thresholds() {
   std::vector<double> thresholds;
-  for (int percent = 100; percent >= 0; --percent) thresholds.push_back(percent / 100.0);
+  for (int step = 200; step >= 0; --step) thresholds.push_back(step / 200.0);
   return thresholds;
 }
 
-/// Losses and costs of every traced query under every threshold.
+/// What a policy did with some queries, in sum.
+struct Run {
+  std::size_t queries = 0, violations = 0, at_first = 0;  ///< at_first: released at level 0
+  double bytes = 0.0;
+
+  friend Run operator-(Run all, const Run& part) {
+    return {all.queries - part.queries, all.violations - part.violations, all.at_first - part.at_first,
+            all.bytes - part.bytes};
+  }
+  double mean(double sum) const { return sum / static_cast<double>(queries); }
+  double rate() const { return mean(static_cast<double>(violations)); }
+};
+
+/// Where every policy releases every query, and whether that violates epsilon. Borrows the queries.
 class PolicyTable {
  public:
   PolicyTable(std::span<const TracedQuery> queries, Epsilon epsilon)
-      : thresholds_(gap_thresholds()), queries_(queries.size()) {
-    for (const double threshold : thresholds_)
+      : thresholds_(gap_thresholds()), queries_(queries) {
+    std::vector<std::uint32_t> everyone(queries.size());
+    std::iota(everyone.begin(), everyone.end(), 0U);
+    for (std::size_t t = 0; t < thresholds_.size(); ++t) {
       for (const TracedQuery& query : queries) {
-        const Level level = query.released_at(threshold);
+        const Level level = query.released_at(thresholds_[t]);
+        level_.push_back(static_cast<std::uint8_t>(level));
         violates_.push_back(query.regret[level] > epsilon.value);
-        first_.push_back(level == 0);
-        bytes_.push_back(static_cast<float>(query.bytes[level]));
       }
+      of_all_.push_back(run(t, everyone));
+    }
   }
 
   std::span<const double> thresholds() const { return thresholds_; }
-  std::size_t queries() const { return queries_; }
-  bool violates(std::size_t threshold, std::size_t query) const { return violates_[threshold * queries_ + query] != 0; }
-  bool at_first(std::size_t threshold, std::size_t query) const { return first_[threshold * queries_ + query] != 0; }
-  double bytes(std::size_t threshold, std::size_t query) const { return bytes_[threshold * queries_ + query]; }
-
-  std::uint64_t violations(std::size_t threshold, std::span<const std::uint32_t> of) const {
-    return static_cast<std::uint64_t>(
-        std::count_if(of.begin(), of.end(), [&](std::uint32_t query) { return violates(threshold, query); }));
+  std::size_t queries() const { return queries_.size(); }
+  bool violates(std::size_t threshold, std::size_t query) const {
+    return violates_[threshold * queries() + query] != 0;
+  }
+  const Run& of_all(std::size_t threshold) const { return of_all_[threshold]; }
+  Run run(std::size_t threshold, std::span<const std::uint32_t> of) const {
+    Run sum{of.size()};
+    for (const std::uint32_t query : of) {
+      const Level level = level_[threshold * queries() + query];
+      sum.violations += violates(threshold, query) ? 1 : 0;
+      sum.at_first += level == 0 ? 1 : 0;
+      sum.bytes += queries_[query].bytes[level];
+    }
+    return sum;
+  }
+  /// As calibrate_policy() takes them.
+  std::vector<double> losses(std::span<const std::uint32_t> of) const {
+    std::vector<double> losses;
+    losses.reserve(thresholds_.size() * of.size());
+    for (std::size_t t = 0; t < thresholds_.size(); ++t)
+      for (const std::uint32_t query : of) losses.push_back(violates(t, query) ? 1.0 : 0.0);
+    return losses;
   }
 
  private:
   std::vector<double> thresholds_;
-  std::size_t queries_;
-  std::vector<std::uint8_t> violates_, first_;  // [thresholds][queries]
-  std::vector<float> bytes_;
+  std::span<const TracedQuery> queries_;
+  std::vector<std::uint8_t> level_, violates_;  // [thresholds][queries]
+  std::vector<Run> of_all_;                     // [thresholds]
 };
+
+/// The lowest threshold whose rate on the sample is at most delta: no confidence, the twin that the check has to catch.
+inline std::optional<std::size_t> naive_threshold(const PolicyTable& table, std::span<const std::uint32_t> sample,
+                                                  Delta delta) {
+  std::optional<std::size_t> chosen;
+  for (std::size_t t = 0; t < table.thresholds().size(); ++t)
+    if (table.run(t, sample).rate() <= delta.value) chosen = t;
+  return chosen;
+}
 
 struct SplitTally {
   std::uint64_t splits = 0, over = 0, nothing = 0;  ///< over: the rate on the test part is above delta
-  double rate = 0.0, first = 0.0, bytes = 0.0;      ///< means over the splits, of the test part
+  double rate = 0.0, first = 0.0, bytes = 0.0;      ///< means of the test part, over the splits that certify
 };
 
-/// Calibrates on `size` random queries and looks at all others, `splits` times. With `naive` the lowest threshold whose
-/// calibration rate is at most delta is taken: no confidence, the twin that the same check has to catch.
-inline SplitTally recalibrate(const PolicyTable& table, std::size_t size, Delta delta, Delta beta, std::size_t splits,
-                              bool naive = false) {
+/// Draws `size` queries, lets `calibrate` choose a threshold by them and looks at all others, `splits` times.
+template <class Calibrate>
+SplitTally recalibrate(const PolicyTable& table, std::size_t size, Delta delta, std::size_t splits,
+                       Calibrate calibrate) {
   std::mt19937_64 random(11);
   std::vector<std::uint32_t> order(table.queries());
   std::iota(order.begin(), order.end(), 0U);
-  const std::size_t thresholds = table.thresholds().size();
-  std::vector<double> losses(thresholds * size);
   SplitTally tally;
-  for (std::size_t split = 0; split < splits; ++split) {
+  for (tally.splits = 0; tally.splits < splits; ++tally.splits) {
     for (std::size_t i = 0; i < size; ++i)  // the first `size` of a random order
       std::swap(order[i], order[i + random() % (order.size() - i)]);
-    const auto calibration = std::span(order).first(size);
-    const auto test = std::span(order).subspan(size);
-    std::optional<std::size_t> chosen;
-    if (naive) {
-      for (std::size_t t = 0; t < thresholds; ++t)
-        if (static_cast<double>(table.violations(t, calibration)) <= delta.value * static_cast<double>(size))
-          chosen = t;
-    } else {
-      for (std::size_t t = 0; t < thresholds; ++t)
-        for (std::size_t i = 0; i < size; ++i) losses[t * size + i] = table.violates(t, calibration[i]) ? 1.0 : 0.0;
-      chosen = guarantees::calibrate_policy(losses, table.thresholds(), {.risk = delta, .beta = beta}).index;
-    }
-    ++tally.splits;
+    const auto sample = std::span<const std::uint32_t>(order).first(size);
+    const std::optional<std::size_t> chosen = calibrate(sample);
     if (!chosen) {
       ++tally.nothing;
       continue;
     }
-    const double rate = static_cast<double>(table.violations(*chosen, test)) / static_cast<double>(test.size());
-    tally.over += rate > delta.value ? 1 : 0;
-    tally.rate += rate;
-    for (const std::uint32_t query : test) {
-      tally.first += table.at_first(*chosen, query) / static_cast<double>(test.size());
-      tally.bytes += table.bytes(*chosen, query) / static_cast<double>(test.size());
-    }
+    const Run test = table.of_all(*chosen) - table.run(*chosen, sample);
+    tally.over += test.rate() > delta.value ? 1 : 0;
+    tally.rate += test.rate();
+    tally.first += test.mean(static_cast<double>(test.at_first));
+    tally.bytes += test.mean(test.bytes);
   }
   const auto certified = static_cast<double>(tally.splits - tally.nothing);
   for (double* mean : {&tally.rate, &tally.first, &tally.bytes}) *mean /= std::max(1.0, certified);

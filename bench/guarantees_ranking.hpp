@@ -2,6 +2,7 @@
 // The ranking workload from trace to service: epsilon, 1,000 recalibrations, and one of them run under its record.
 #include <chrono>
 #include <iostream>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -43,12 +44,13 @@ class CascadeBench {
     set("level0_violates", first_violations_);
     set("deterministic_at_level0", proven);
     set("deterministic_bytes", proven_bytes);
+    set("exact_claim_bytes", static_cast<double>(tier_.footprint(requests_[0], rank_levels - 1).total().count));
     std::cerr << ranking::name(family_) << " " << rows << " x " << dims << ", k = " << k << ", " << traced_.size()
               << " queries, epsilon " << epsilon_.value << ": level 0 alone violates " << percent(first_violations_)
               << "\n  RankMargin, for any input          at level 0 " << percent(proven) << "  bytes " << proven_bytes
               << '\n';
     for (const Delta delta : {Delta{0.05}, Delta{0.01}}) calibrated(table, delta, proven_bytes, first_bytes);
-    serve();
+    serve(table);
     return sound_;
   }
 
@@ -78,10 +80,15 @@ class CascadeBench {
 
   void calibrated(const PolicyTable& table, Delta delta, double proven_bytes, double first_bytes) {
     const std::string at = text(".", delta.value * 100.0, "pct");
-    const SplitTally found = recalibrate(table, calibration, delta, beta, splits);
-    const SplitTally naive = recalibrate(table, calibration, delta, beta, splits, /*naive=*/true);
+    const guarantees::PolicyClaim claim{.risk = delta, .beta = beta};
+    const SplitTally found = recalibrate(table, calibration, delta, splits, [&](std::span<const std::uint32_t> sample) {
+      return guarantees::calibrate_policy(table.losses(sample), table.thresholds(), claim).index;
+    });
+    const SplitTally naive = recalibrate(table, calibration, delta, splits, [&](std::span<const std::uint32_t> sample) {
+      return naive_threshold(table, sample, delta);
+    });
     const double most = most_over(table.queries(), calibration, delta, beta);
-    const auto share = [](const SplitTally& tally) { return static_cast<double>(tally.over) / tally.splits; };
+    const auto share = [](const SplitTally& tally) { return static_cast<double>(tally.over) / splits; };
     const bool consistent = statistical::binomial_at_least(found.over, found.splits, most) >= 1e-6;
     const bool naive_caught = statistical::binomial_at_least(naive.over, naive.splits, most) < 1e-6;
     sound_ = sound_ && consistent && naive_caught && found.rate <= delta.value;
@@ -93,7 +100,7 @@ class CascadeBench {
     set("bytes" + at, found.bytes);
     set("memory_saved" + at, 1.0 - found.bytes / proven_bytes);
     set("escalation_saved" + at, (proven_bytes - found.bytes) / (proven_bytes - first_bytes));
-    set("nothing_certified" + at, static_cast<double>(found.nothing) / found.splits);
+    set("nothing_certified" + at, static_cast<double>(found.nothing) / splits);
     std::cerr << "  calibrated, delta " << percent(delta.value) << ", beta " << percent(beta.value) << "    at level 0 "
               << percent(found.first) << "  bytes " << found.bytes << "  violates " << percent(found.rate)
               << "; above delta in " << percent(share(found)) << " of " << splits << " splits (at most "
@@ -101,12 +108,10 @@ class CascadeBench {
   }
 
   // One calibration on the first traced queries, kept as a record and run on queries of their own.
-  void serve() {
-    const auto sample = std::span(traced_).first(calibration);
-    const PolicyTable table(sample, epsilon_);
-    std::vector<double> losses;
-    for (std::size_t t = 0; t < table.thresholds().size(); ++t)
-      for (std::size_t q = 0; q < sample.size(); ++q) losses.push_back(table.violates(t, q) ? 1.0 : 0.0);
+  void serve(const PolicyTable& table) {
+    std::vector<std::uint32_t> sample(calibration);
+    std::iota(sample.begin(), sample.end(), 0U);
+    const std::vector<double> losses = table.losses(sample);
     const guarantees::PolicyClaim claim{.risk = {0.05}, .beta = beta};
     const auto certified = guarantees::calibrate_policy(losses, table.thresholds(), claim);
     const guarantees::PolicyIds ids{.model = text(ranking::name(family_), ", ", rows, " x ", dims, ", seed 1"),
