@@ -81,6 +81,9 @@ says("298 requests, expected at least 299")
 rows(hopeless.csv ${header} 299 "1,0,1,4")
 run(1 calibrate hopeless.csv --method ratio --json)
 is(inf kappa)
+rows(negative.csv ${header} 298 "1,2,1,4" 1 "1,2,1,-4")
+run(2 calibrate negative.csv --method ratio)
+says("row 299: signal_1 is -4, expected an estimate")
 
 # What is wrong is named.
 run(0 --help)

@@ -113,7 +113,8 @@ void add_audit(CLI::App& app, int& code) {
   c.add_option("state", o->state, "State file; replaced as a whole or not at all")->required();
   c.add_option(
       "input", o->input,
-      "CSV or JSON lines, - for the standard input: one row per audited request, each once. A column 'request' "
+      "CSV or JSON lines, - for the standard input: one row per audited request, each once, those that the exact level "
+      "released with loss 0. A column 'request' "
       "holds its number, needed if the rate is below 1. Without input: the status");
   c.add_option("--record", o->record, "Record of mpp calibrate under which the key runs")->required();
   c.add_option("--level", o->level, "Of the key; one key for all levels audits what a record promises")

@@ -122,6 +122,8 @@ Answer ratio(const Table& table, const Options& o) {
     for (std::size_t level = 0; level < errors.size(); ++level) {
       errors[level] = (*levels.errors[level])[row];
       estimates[level] = (*levels.signals[level])[row];
+      expects<ValueError>(estimates[level] >= 0.0, "row ", row + 1, ": signal_", level, " is ", estimates[level],
+                          ", expected an estimate of the error, >= 0");
     }
     scores.push_back(ratio_score(errors, estimates));
   }
