@@ -14,7 +14,7 @@
 ///
 /// Requests are independent draws of one population, measured against the exact level, and used for nothing else: not to
 /// train the signal, not to choose or order the thresholds. Promises, proofs and what is not promised:
-/// docs/guarantees_calibration.md. Everything is done before anything is certified, and nothing is extrapolated.
+/// docs/guarantees_calibration.md. Too few requests are an error that names the size needed, never an extrapolation.
 /// Tested by: tests/core/guarantees_calibration_test.cpp, tests/statistical/calibration_test.cpp
 namespace mpp::guarantees {
 
@@ -36,9 +36,8 @@ struct PolicyCalibration {
   std::optional<std::size_t> index;  ///< of the certified threshold; none: nothing is certified
   double threshold = std::numeric_limits<double>::quiet_NaN();  ///< the certified one; NaN releases nothing
   std::uint64_t n = 0;                                          ///< requests
-  double loss = 0.0;  ///< sum at the certified threshold, to the nearest double: the violations, for 0/1 losses
-  double limit =
-      1.0;  ///< what this threshold alone would certify, at most the risk. For reports: the promise is the risk
+  double loss = 0.0;   ///< sum at the certified threshold, to the nearest double: the violations, for 0/1 losses
+  double limit = 1.0;  ///< that this threshold alone would certify: for reports, because the promise is the risk
   std::vector<double> p_values;   ///< of the thresholds tested, in order; only the last may be above beta
   double last_mean_loss = 0.0;    ///< of the last threshold, the most aggressive one
   double least_escalation = 0.0;  ///< minimum_escalation_rate() of that
@@ -88,8 +87,8 @@ struct RatioCalibration {
 /// A factor kappa with P(error <= kappa * estimate at every level) >= 1 - risk for the next request: one bound for all
 /// levels at once, so epsilon may be chosen per request and after seeing the bounds.
 ///
-/// Without beta: split conformal, conformal_rank(). The probability is over the calibration and
-/// the next request together. With beta: the smallest rank r with P(Bin(n, 1 - risk) >= r) <= beta; then the probability
+/// Without beta: split conformal, conformal_rank(). The probability is over the calibration and the next request together,
+/// so one calibration in two may be a little above the risk for good: an audited one wants beta. With beta: the smallest rank r with P(Bin(n, 1 - risk) >= r) <= beta; then the probability
 /// over requests alone is at least 1 - risk, for all but beta of the calibrations. Ties count as covered.
 ///
 /// @param scores  ratio_score() of each request, in [0, infinity]

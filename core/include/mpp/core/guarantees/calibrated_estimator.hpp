@@ -32,8 +32,11 @@ struct ArchetypeSignal {
 static_assert(SignalFor<ArchetypeSignal, ArchetypeTier>);
 
 /// Keys that an auditor must hold open under the record, all of them, or nothing is released. Open them (recalibrated())
-/// before the first request. One key for all levels audits what the record promises: a rate over all requests. With a key
-/// per level an alarm may come for a level that violates more often than the others, within the promise.
+/// before the first request.
+///
+/// A record promises a rate over all requests. One key for all levels audits just that, if the coin is thrown for every
+/// request and those that the exact level released count with loss 0. Audited level by level, or without those, the rate may
+/// be above delta while the promise is kept, and an alarm is no longer rarely false: it only closes too early.
 struct AuditGate {
   const Auditor* auditor;  ///< must outlive the estimator
   std::vector<AuditKey> keys;
