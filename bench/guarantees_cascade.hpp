@@ -24,7 +24,7 @@ namespace mpp::bench {
 /// Falling, fixed before a query is seen. At 1 only proven answers are released below the exact level.
 inline std::vector<double> gap_thresholds() {
   std::vector<double> thresholds;
-  for (int step = 200; step >= 0; --step) thresholds.push_back(step / 200.0);
+  for (int percent = 100; percent >= 0; --percent) thresholds.push_back(percent / 100.0);
   return thresholds;
 }
 
@@ -94,8 +94,10 @@ class PolicyTable {
 inline std::optional<std::size_t> naive_threshold(const PolicyTable& table, std::span<const std::uint32_t> sample,
                                                   Delta delta) {
   std::optional<std::size_t> chosen;
-  for (std::size_t t = 0; t < table.thresholds().size(); ++t)
-    if (table.run(t, sample).rate() <= delta.value) chosen = t;
+  for (std::size_t t = 0; t < table.thresholds().size(); ++t) {
+    const auto violations = std::count_if(sample.begin(), sample.end(), [&](auto q) { return table.violates(t, q); });
+    if (static_cast<double>(violations) <= delta.value * static_cast<double>(sample.size())) chosen = t;
+  }
   return chosen;
 }
 

@@ -12,7 +12,7 @@ namespace mpp::bench {
 inline bool measure_conformance(Report& report) {
   const std::uint64_t seed = report.quick() ? 1 : 2;  // the tests' own, and another
   const statistical::Scale scale{.replicates = report.quick() ? 1.0 : 8.0, .seed = seed};
-  const statistical::Scale of_cells{.replicates = report.quick() ? 0.4 : 8.0, .seed = seed};
+  const statistical::Scale of_cells{.replicates = report.quick() ? 0.25 : 8.0, .seed = seed};
   ThreadStopwatch watch;
   std::size_t cells = 0, excess = 0, rejected = 0, alive = 0;
   double spent = 0.0;  // most of its delta that a procedure was seen to use where the rate is exact

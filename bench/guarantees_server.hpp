@@ -20,7 +20,6 @@ inline double answer_guarantees(const nlohmann::json& question) {
   const auto whole = [&](const char* name) { return question.at(name).get<std::uint64_t>(); };
   if (call == "minimum_samples")
     return static_cast<double>(minimum_samples({number("risk")}, {number("beta")}, whole("violations")));
-  if (call == "conformal_rank") return static_cast<double>(conformal_rank(whole("n"), {number("risk")}));
   if (question.contains("n")) {
     const Count count{whole("violations"), whole("n")};
     if (call == "clopper_pearson_upper") return clopper_pearson_upper(count, {number("beta")});
