@@ -26,7 +26,7 @@ std::string quoted(std::string_view came) {
 
 void JsonCursor::fail_at(std::string_view came, std::string_view expected) const {
   const std::string where = field_.empty() ? std::string() : text(", field ", quoted(field_));
-  throw FormatError(text("read_trace: line ", line_number_, where, ": came ",
+  throw FormatError(text(operation_, ": line ", line_number_, where, ": came ",
                          came.empty() ? std::string("the end of the line") : quoted(came), ", expected ", expected));
 }
 void JsonCursor::fail(std::string_view expected) const {

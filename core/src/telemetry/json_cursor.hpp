@@ -6,12 +6,14 @@ namespace mpp::telemetry {
 
 /// Reads one line of JSON from left to right (RFC 8259). Never allocates, except for the sentence of an error.
 ///
-/// Strings are returned as they stand between their quotes: escapes are checked but not resolved, because no word of
-/// our schema needs one.
+/// Strings are returned as they stand between their quotes: escapes are checked but not resolved (json_values.hpp does),
+/// because most words of our schemas need none.
 class JsonCursor {
  public:
-  /// @param line  must outlive the cursor
-  JsonCursor(std::string_view line, std::uint64_t line_number) noexcept : line_(line), line_number_(line_number) {}
+  /// @param operation  begins the sentence of an error
+  /// @param line       must outlive the cursor, and so must the operation
+  JsonCursor(std::string_view operation, std::string_view line, std::uint64_t line_number) noexcept
+      : operation_(operation), line_(line), line_number_(line_number) {}
 
   /// Reads `c`, after white space, if it comes next.
   bool take(char c) noexcept;
@@ -39,6 +41,7 @@ class JsonCursor {
   bool take_word(std::string_view word) noexcept;
   void digits();
 
+  std::string_view operation_;
   std::string_view line_;
   std::uint64_t line_number_;
   std::size_t position_ = 0;

@@ -10,11 +10,15 @@
 #include <mpp/core/error.hpp>
 
 #include "src/telemetry/json_cursor.hpp"
+#include "src/telemetry/json_values.hpp"
 
 namespace mpp {
 namespace {
 
+using telemetry::integer;
 using telemetry::JsonCursor;
+using telemetry::real;
+using telemetry::real_or_word;
 
 // clang-format off
 // In the order in which they are written.
@@ -47,11 +51,9 @@ class Line {
     end_ = std::to_chars(end_, limit_, n).ptr;
     return *this;
   }
-  // JSON has no NaN and no infinity: null stands for "no bound", a word for "a bound that says nothing".
+  // Null stands for "no bound", a word for "a bound that says nothing".
   Line& operator<<(double x) {
-    if (std::isnan(x)) return *this << "null";
-    if (std::isinf(x)) return *this << (x > 0 ? "\"inf\"" : "\"-inf\"");
-    end_ = std::to_chars(end_, limit_, x).ptr;  // the shortest text that reads back to the same bits
+    end_ = telemetry::write_real(end_, limit_, x);
     return *this;
   }
   Line& key(Field field) { return *this << (field == schema ? "{\"" : ",\"") << field_names[field] << "\":"; }
@@ -74,33 +76,6 @@ class Line {
 };
 
 // ---- reading ----
-
-template <class Integer>
-Integer integer(JsonCursor& in, Integer from = 0) {
-  const std::string_view digits = in.number();
-  Integer value{};
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error != std::errc{} || end != digits.data() + digits.size() || value < from)
-    in.fail_at(digits, text("an integer from ", from, " to ", std::numeric_limits<Integer>::max()));
-  return value;
-}
-
-double real(JsonCursor& in) {
-  const std::string_view digits = in.number();
-  double value{};
-  if (std::from_chars(digits.data(), digits.data() + digits.size(), value).ec != std::errc{})
-    in.fail_at(digits, "a number that a double can hold");
-  return value;
-}
-
-double real_or_word(JsonCursor& in) {
-  if (in.take_null()) return std::numeric_limits<double>::quiet_NaN();
-  if (!in.string_is_next()) return real(in);
-  const std::string_view word = in.string();
-  if (word != "inf" && word != "-inf") in.fail_at(word, "a number, null, \"inf\" or \"-inf\"");
-  const double infinity = std::numeric_limits<double>::infinity();
-  return word == "inf" ? infinity : -infinity;
-}
 
 // The enumerator whose name comes next.
 template <class Enum, std::size_t count>
@@ -196,7 +171,7 @@ std::string_view write_line(const TraceRecord& record, std::span<char> buffer) {
 }
 
 TraceRecord parse_line(std::string_view line, std::uint64_t line_number) {
-  JsonCursor in(line, line_number);
+  JsonCursor in("read_trace", line, line_number);
   if (!telemetry::is_utf8(line)) in.fail("UTF-8");
   Fields fields;
   bool seen[field_count] = {};

@@ -1,9 +1,9 @@
 #include <cstring>
 
+#include <mpp/core/storage/crc32c.hpp>
+#include <mpp/core/storage/file_io.hpp>
 #include <mpp/ranking/pool.hpp>
 
-#include "src/crc32c.hpp"
-#include "src/file_io.hpp"
 #include "src/pool_layout.hpp"
 
 namespace mpp::ranking {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <span>
 
-#include "src/crc32c.hpp"
+#include <mpp/core/storage/crc32c.hpp>
 
 namespace mpp::ranking::layout {
 namespace {

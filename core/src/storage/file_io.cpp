@@ -1,4 +1,4 @@
-#include "src/file_io.hpp"
+#include <mpp/core/storage/file_io.hpp>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -12,7 +12,7 @@
 
 #include <mpp/core/error.hpp>
 
-namespace mpp::ranking {
+namespace mpp {
 namespace {
 
 constexpr std::size_t most_at_once = std::size_t{1} << 30;  // Linux transfers less than 2 GiB in one call
@@ -106,4 +106,4 @@ void NewFile::commit() {
   if (handle.get() < 0 || (::fsync(handle.get()) != 0 && errno != EINVAL)) refuse("cannot flush the folder of");
 }
 
-}  // namespace mpp::ranking
+}  // namespace mpp

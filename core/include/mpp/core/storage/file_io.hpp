@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-namespace mpp::ranking {
+namespace mpp {
 
 /// An open file, closed by its destructor.
 class FileDescriptor {
@@ -65,4 +65,4 @@ class NewFile {
   FileDescriptor fd_;
 };
 
-}  // namespace mpp::ranking
+}  // namespace mpp

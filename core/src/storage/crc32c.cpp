@@ -1,10 +1,10 @@
-#include "src/crc32c.hpp"
+#include <mpp/core/storage/crc32c.hpp>
 
 #include <array>
 #include <bit>
 #include <cstring>
 
-namespace mpp::ranking {
+namespace mpp {
 namespace {
 
 constexpr std::size_t stride = 8;
@@ -41,4 +41,4 @@ std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t before) noe
   return ~crc;
 }
 
-}  // namespace mpp::ranking
+}  // namespace mpp

@@ -1,0 +1,341 @@
+#include <mpp/core/guarantees/auditor.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+
+#include <mpp/core/error.hpp>
+
+#include "fuzz/audit_state_property.hpp"
+
+namespace mpp::guarantees {
+namespace {
+
+using namespace mpp::test;
+
+constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+const AuditKey gold{"ranking", 1, "gold"}, silver{"ranking", 1, "silver"}, other_level{"ranking", 2, "gold"};
+const AuditSettings everything{.sampling_rate = 1.0, .seed = {1, 2}};
+
+template <class Call>
+std::string error_of(Call call) {
+  try {
+    call();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "no error";
+}
+bool has(const std::string& sentence, const char* part) { return sentence.find(part) != std::string::npos; }
+
+/// Violations until the key is closed.
+int violations_to_alarm(Auditor& auditor, const AuditKey& key) {
+  for (int count = 1; count < 1000; ++count)
+    if (!auditor.observe(key, static_cast<std::uint64_t>(count), 1.0).open()) return count;
+  return 1000;
+}
+
+TEST(Auditor, AKeyThatWasNeverCalibratedMayNotRelease) {
+  Auditor auditor(everything);
+  EXPECT_FALSE(auditor.may_release(gold));
+  EXPECT_FALSE(auditor.selects(gold, 1));
+  EXPECT_TRUE(has(error_of([&] { auditor.observe(gold, 1, 0.0); }), "expected recalibrated() first"));
+  EXPECT_THROW((void)auditor.status(gold), ValueError);
+  auditor.recalibrated(gold, "r1", Delta{0.01});
+  EXPECT_TRUE(auditor.may_release(gold));
+  EXPECT_FALSE(auditor.may_release(silver));
+  EXPECT_FALSE(auditor.may_release(other_level));
+}
+
+TEST(Auditor, AnAlarmClosesItsKeyUntilItIsRecalibrated) {
+  Auditor auditor(everything);
+  for (const AuditKey& key : {gold, silver, other_level}) auditor.recalibrated(key, "r1", Delta{0.01});
+  EXPECT_LT(violations_to_alarm(auditor, gold), 10);
+  EXPECT_FALSE(auditor.may_release(gold));
+  EXPECT_TRUE(auditor.may_release(silver));
+  EXPECT_TRUE(auditor.may_release(other_level));
+
+  const AuditStatus at_alarm = auditor.status(gold);
+  for (std::uint64_t request = 100; request < 5000; ++request) auditor.observe(gold, request, 0.0);
+  const AuditStatus later = auditor.status(gold);
+  EXPECT_FALSE(later.open());  // compliant losses do not open it again
+  EXPECT_EQ(later.alarm, at_alarm.alarm);
+  EXPECT_EQ(later.audited, at_alarm.audited + 4900);
+  EXPECT_EQ(later.log_e_value, at_alarm.log_e_value);
+  EXPECT_EQ(later.drift, at_alarm.drift);
+
+  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated(gold, "r1", Delta{0.01}); }), "expected a new calibration"));
+  EXPECT_FALSE(auditor.may_release(gold));
+  auditor.recalibrated(gold, "r2", Delta{0.02});
+  const AuditStatus fresh = auditor.status(gold);
+  EXPECT_TRUE(fresh.open());
+  EXPECT_EQ(fresh.record, "r2");
+  EXPECT_EQ(fresh.allowed.value, 0.02);
+  EXPECT_EQ(fresh.audited, 0U);
+  EXPECT_EQ(fresh.loss, 0.0);
+  EXPECT_EQ(fresh.drift, 0.0);
+  EXPECT_NEAR(fresh.log_e_value, 0.0, 1e-12);
+}
+
+TEST(Auditor, BothDetectorsCanRaiseTheAlarm) {
+  Auditor quick(AuditSettings{.sampling_rate = 1.0, .lifetime_alpha = {0.01}, .mean_time_to_false_drift = 1e12});
+  Auditor drift(AuditSettings{.sampling_rate = 1.0, .lifetime_alpha = {1e-300}, .mean_time_to_false_drift = 1e3});
+  for (Auditor* auditor : {&quick, &drift}) {
+    auditor->recalibrated(gold, "r1", Delta{0.01});
+    violations_to_alarm(*auditor, gold);
+  }
+  EXPECT_EQ(quick.status(gold).alarm, Alarm::lifetime);
+  EXPECT_EQ(drift.status(gold).alarm, Alarm::drift);
+  EXPECT_EQ(name(Alarm::lifetime), "lifetime");
+  EXPECT_EQ(name(Alarm::drift), "drift");
+}
+
+TEST(Auditor, ObservesOnlyWhatTheCoinHasSelected) {
+  Auditor auditor({.sampling_rate = 0.25, .seed = {5, 6}});
+  auditor.recalibrated(gold, "r1", Delta{0.5});
+  auditor.recalibrated(silver, "r1", Delta{0.5});
+  int selected = 0, both = 0;
+  for (std::uint64_t request = 0; request < 4000; ++request) {
+    EXPECT_EQ(auditor.selects(gold, request), auditor.selects(gold, request));
+    both += auditor.selects(gold, request) && auditor.selects(silver, request);
+    if (auditor.selects(gold, request)) {
+      ++selected;
+      auditor.observe(gold, request, 0.0);
+    } else {
+      EXPECT_TRUE(has(error_of([&] { auditor.observe(gold, request, 1.0); }), "was not selected"));
+    }
+  }
+  EXPECT_EQ(auditor.status(gold).audited, static_cast<std::uint64_t>(selected));
+  EXPECT_EQ(auditor.status(gold).loss, 0.0);
+  EXPECT_NEAR(selected / 4000.0, 0.25, 0.06);     // Hoeffding at 1e-9: 0.051
+  EXPECT_NEAR(both / 4000.0, 0.25 * 0.25, 0.06);  // keys do not share their coins
+}
+
+TEST(Auditor, IsWhatItsDetectorsAre) {
+  Auditor auditor(everything);
+  auditor.recalibrated(gold, "r1", Delta{0.2});
+  EProcess lifetime(Delta{0.2});
+  ShiryaevRoberts drift(Delta{0.2});
+  for (std::uint64_t request = 0; request < 300; ++request) {
+    const double loss = request % 10 == 0 ? 1.0 : request % 7 == 0 ? 0.125 : 0.0;
+    lifetime.observe(loss);
+    drift.observe(loss);
+    const AuditStatus status = auditor.observe(gold, request, loss);
+    ASSERT_EQ(status.log_e_value, lifetime.log_value());
+    ASSERT_EQ(status.drift, drift.value());
+  }
+}
+
+// ---- restarts ----
+
+/// A run with a restart after every audit equals one without, and an alarm stays.
+template <class Restart>
+bool survives_restarts(Restart restart) {
+  auto stopped = std::make_unique<Auditor>(AuditSettings{.sampling_rate = 0.5, .seed = {7, 8}});
+  Auditor whole(stopped->settings());
+  for (Auditor* auditor : {stopped.get(), &whole}) {
+    auditor->recalibrated(gold, "r1", Delta{0.01});
+    auditor->recalibrated(silver, "r2", Delta{0.3});
+  }
+  std::mt19937_64 random(9);
+  std::uniform_real_distribution<double> uniform;
+  for (std::uint64_t request = 0; request < 400; ++request) {
+    const double u = uniform(random);
+    for (const AuditKey& key : {gold, silver}) {
+      if (!whole.selects(key, request)) continue;
+      const double loss = key == silver ? u : u < 0.2 ? 1.0 : 0.0;
+      whole.observe(key, request, loss);
+      stopped->observe(key, request, loss);
+      stopped = restart(*stopped);
+      if (stopped->bytes() != whole.bytes() || stopped->may_release(key) != whole.may_release(key)) return false;
+    }
+  }
+  return !whole.may_release(gold) && !whole.may_release(silver);  // both have alarmed on the way
+}
+std::unique_ptr<Auditor> through_bytes(const Auditor& auditor) {
+  return std::unique_ptr<Auditor>(new Auditor(Auditor::parse(auditor.bytes())));
+}
+// Forgets the alarm: closed keys come back as if they had just been calibrated.
+std::unique_ptr<Auditor> opened_again(const Auditor& auditor) {
+  auto next = through_bytes(auditor);
+  for (const AuditKey& key : next->keys())
+    if (!next->may_release(key)) next->recalibrated(key, "restart", next->status(key).allowed);
+  return next;
+}
+// Keeps no evidence: what had been seen is forgotten with every restart.
+std::unique_ptr<Auditor> without_evidence(const Auditor& auditor) {
+  auto next = std::make_unique<Auditor>(auditor.settings());
+  for (const AuditKey& key : auditor.keys()) {
+    const AuditStatus status = auditor.status(key);
+    next->recalibrated(key, status.record, status.allowed);
+  }
+  return next;
+}
+// Writes its reals with 15 digits: the last bits are lost.
+std::unique_ptr<Auditor> in_fifteen_digits(const Auditor& auditor) {
+  auto state = auditor.bytes();
+  const std::size_t last = state.size() - 8;
+  double value = 0.0;
+  std::memcpy(&value, state.data() + last, 8);
+  value = std::stod([&] {
+    char digits[40];
+    std::snprintf(digits, sizeof digits, "%.15g", value);
+    return std::string(digits);
+  }());
+  std::memcpy(state.data() + last, &value, 8);
+  return std::unique_ptr<Auditor>(new Auditor(Auditor::parse(state)));
+}
+
+TEST(Auditor, SurvivesARestartBitForBit) { EXPECT_TRUE(survives_restarts(through_bytes)); }
+TEST(Auditor, TheTestAboveCatchesForgetfulRestarts) {
+  EXPECT_FALSE(survives_restarts(opened_again));
+  EXPECT_FALSE(survives_restarts(without_evidence));
+  EXPECT_FALSE(survives_restarts(in_fifteen_digits));
+}
+
+// ---- hostile states ----
+
+TEST(AuditState, EveryPrefixAndEveryChangedByteIsRefusedOrCanonical) {
+  const auto state = sample_audit_state();
+  ASSERT_TRUE(refused_or_canonical(state));
+  for (std::size_t size = 0; size < state.size(); ++size)
+    EXPECT_THROW((void)Auditor::parse(std::span(state).first(size)), FormatError) << size;
+  for (std::size_t at = 0; at < state.size(); ++at)
+    for (const unsigned change : {1U, 2U, 4U, 8U, 16U, 32U, 64U, 128U, 255U}) {
+      auto changed = state;
+      changed[at] ^= static_cast<std::byte>(change);
+      EXPECT_TRUE(refused_or_canonical(changed)) << at << ' ' << change;
+    }
+}
+
+// Words of the layout, as the reader meets them.
+enum Word : std::size_t { magic, version, count_of_ratios, first_ratio, rate = 11, seed, alpha = 14, time, keys, size };
+std::vector<std::byte> with(Word word, std::uint64_t value) {
+  auto state = sample_audit_state();
+  for (std::size_t i = 0; i < 8; ++i) state[8 * word + i] = static_cast<std::byte>(value >> (8 * i));
+  return state;
+}
+std::vector<std::byte> with(Word word, double value) { return with(word, std::bit_cast<std::uint64_t>(value)); }
+std::string refusal(const std::vector<std::byte>& state) {
+  return error_of([&] { (void)Auditor::parse(state); });
+}
+
+TEST(AuditState, SaysWhatIsWrong) {
+  EXPECT_TRUE(has(refusal({}), "field 'magic': came 0 bytes"));
+  EXPECT_TRUE(has(refusal(with(magic, std::uint64_t{1})), "this is no audit state"));
+  EXPECT_TRUE(has(refusal(with(version, std::uint64_t{2})), "field 'version': came 2, expected from 1 to 1"));
+  EXPECT_TRUE(has(refusal(with(count_of_ratios, std::uint64_t{16})), "field 'alternatives': came 16"));
+  EXPECT_TRUE(has(refusal(with(first_ratio, 1.5)), "field 'odds ratio': came 1.5, expected 1.25"));
+  EXPECT_TRUE(has(refusal(with(rate, 0.0)), "sampling_rate is 0"));
+  EXPECT_TRUE(has(refusal(with(rate, nan)), "sampling_rate is nan"));
+  EXPECT_TRUE(has(refusal(with(alpha, 1.0)), "lifetime_alpha is 1"));
+  EXPECT_TRUE(has(refusal(with(time, HUGE_VAL)), "mean_time_to_false_drift is inf"));
+  EXPECT_TRUE(has(refusal(with(keys, std::uint64_t{1} << 60)), "field 'keys': came 1152921504606846976"));
+  EXPECT_TRUE(has(refusal(with(keys, std::uint64_t{65536})), "field 'workload'"));  // there are only two
+  EXPECT_TRUE(has(refusal(with(size, std::numeric_limits<std::uint64_t>::max())), "field 'workload'"));
+  EXPECT_TRUE(has(refusal(with(size, std::uint64_t{0})), "expected from 1 to 256"));
+  auto longer = sample_audit_state();
+  longer.push_back(std::byte{0});
+  EXPECT_TRUE(has(refusal(longer), "field 'end': came 1 bytes more, expected none"));
+}
+
+// Offset of the alarm of the second key, which has alarmed; after its workload, level, class, record and allowed rate.
+std::size_t alarm_offset(const std::vector<std::byte>& state) {
+  const std::string workload = "speech";
+  const auto at = std::search(state.begin(), state.end(), workload.begin(), workload.end(),
+                              [](std::byte b, char c) { return std::to_integer<char>(b) == c; });
+  return static_cast<std::size_t>(at - state.begin()) + workload.size() + 8 + 8 + 8 + 2 + 8;
+}
+
+TEST(AuditState, AnOpenKeyOverEvidenceForAnAlarmIsRefused) {
+  auto state = sample_audit_state();
+  const std::size_t alarm = alarm_offset(state);
+  ASSERT_NE(state[alarm], std::byte{0});
+  state[alarm] = std::byte{0};
+  EXPECT_TRUE(has(refusal(state), "field 'alarm': came none")) << refusal(state);
+  state[alarm] = std::byte{3};
+  EXPECT_TRUE(has(refusal(state), "field 'alarm': came 3"));
+}
+
+TEST(AuditState, MoreAuditsThanAreCountedAreRefused) {
+  auto state = sample_audit_state();
+  const AuditKey closed{"speech", 0, ""};
+  const auto audits = [&](std::uint64_t count) {
+    std::memcpy(state.data() + alarm_offset(state) + 8, &count, 8);
+    return Auditor::parse(state).status(closed).audited;
+  };
+  EXPECT_EQ(audits(Auditor::max_audits), Auditor::max_audits);
+  EXPECT_THROW((void)audits(Auditor::max_audits + 1), FormatError);
+  (void)audits(Auditor::max_audits);
+  Auditor auditor = Auditor::parse(state);
+  std::uint64_t request = 0;
+  while (!auditor.selects(closed, request)) ++request;
+  EXPECT_TRUE(has(error_of([&] { auditor.observe(closed, request, 0.0); }), "expected a new calibration"));
+}
+
+// ---- the rest ----
+
+TEST(Auditor, RefusesWhatIsOutsideItsDomain) {
+  for (const double bad : {nan, 0.0, -1.0, 1.5}) {
+    EXPECT_TRUE(has(error_of([&] { Auditor(AuditSettings{.sampling_rate = bad}); }), "sampling_rate"));
+    EXPECT_TRUE(has(error_of([&] { Auditor(AuditSettings{.lifetime_alpha = {bad}}); }), "lifetime_alpha"));
+  }
+  for (const double bad : {nan, 0.0, 0.5, HUGE_VAL, -1.0})
+    EXPECT_TRUE(
+        has(error_of([&] { Auditor(AuditSettings{.mean_time_to_false_drift = bad}); }), "mean_time_to_false_drift"));
+
+  Auditor auditor(everything);
+  const std::string longest(256, 'x'), too_long(257, 'x');
+  auditor.recalibrated({longest, 0, longest}, longest, Delta{0.1});
+  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated({"", 0, "c"}, "r", Delta{0.1}); }), "the workload has 0 bytes"));
+  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated({too_long, 0, ""}, "r", Delta{0.1}); }), "257 bytes"));
+  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated({"w", 0, too_long}, "r", Delta{0.1}); }), "service class"));
+  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated({"w", 0, ""}, "", Delta{0.1}); }), "the record has 0 bytes"));
+  for (const double bad : {nan, 0.0, -0.1, 1.0, 1e-13})
+    EXPECT_TRUE(has(error_of([&] { auditor.recalibrated({"w", 0, ""}, "r", Delta{bad}); }), "the allowed rate is"));
+  EXPECT_EQ(auditor.keys().size(), 1U);
+
+  auditor.recalibrated(gold, "r1", Delta{0.1});
+  const auto before = auditor.bytes();
+  for (const double bad : {nan, -0.5, 1.0000001, HUGE_VAL})
+    EXPECT_TRUE(has(error_of([&] { auditor.observe(gold, 1, bad); }), "the loss is"));
+  EXPECT_EQ(auditor.bytes(), before);
+}
+
+TEST(Auditor, CountsKeys) {
+  Auditor auditor(everything);
+  for (std::size_t i = 0; i < Auditor::max_keys; ++i) auditor.recalibrated({"w", i, ""}, "r", Delta{0.1});
+  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated(gold, "r", Delta{0.1}); }), "there are 65536 keys"));
+  auditor.recalibrated({"w", 7, ""}, "r2", Delta{0.1});
+  EXPECT_EQ(Auditor::parse(auditor.bytes()).keys().size(), Auditor::max_keys);
+}
+
+TEST(Auditor, ThreadsMayUseItTogether) {
+  Auditor auditor(everything);
+  auditor.recalibrated(gold, "r1", Delta{0.5});
+  std::vector<std::thread> threads;
+  for (std::uint64_t t = 0; t < 4; ++t)
+    threads.emplace_back([&, t] {
+      for (std::uint64_t i = 0; i < 500; ++i) {
+        auditor.observe(gold, 500 * t + i, 0.0);
+        if (i % 100 == 0) auditor.recalibrated({"w", t, ""}, std::to_string(i), Delta{0.1});
+        if (i % 50 == 0) {
+          EXPECT_TRUE(refused_or_canonical(auditor.bytes()));
+        }
+        EXPECT_TRUE(auditor.may_release(gold));
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(auditor.status(gold).audited, 2000U);
+  EXPECT_EQ(auditor.keys().size(), 5U);
+}
+
+}  // namespace
+}  // namespace mpp::guarantees

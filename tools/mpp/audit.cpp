@@ -1,0 +1,133 @@
+#include <cmath>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <random>
+
+#include <nlohmann/json.hpp>
+
+#include <mpp/core/guarantees/auditor.hpp>
+#include <mpp/core/guarantees/record.hpp>
+
+#include "mpp/commands.hpp"
+#include "mpp/table.hpp"
+
+namespace mpp::tools {
+namespace {
+
+using namespace guarantees;
+using Json = nlohmann::json;
+
+struct Options {
+  std::string state;
+  std::string input;
+  std::string record;
+  Level level = 0;
+  std::string column = "loss";
+  bool create = false;
+  bool open = false;
+  double rate = 1.0;
+  double alpha = AuditSettings{}.lifetime_alpha.value;
+  double mean_time = AuditSettings{}.mean_time_to_false_drift;
+  bool json = false;
+};
+
+Seed random_seed() {
+  std::random_device device;
+  const auto word = [&] { return std::uint64_t{device()} << 32 | device(); };
+  return {word(), word()};
+}
+
+Auditor auditor(const Options& o) {
+  if (!o.create) return Auditor::load(o.state);
+  expects<ValueError>(!std::filesystem::exists(o.state), "--create: ", o.state, " is there already");
+  return Auditor({.sampling_rate = o.rate,
+                  .seed = random_seed(),
+                  .lifetime_alpha = {o.alpha},
+                  .mean_time_to_false_drift = o.mean_time});
+}
+
+// Row by row; an observe() that throws leaves the file as it was, because nothing has been saved.
+void observe(Auditor& auditor, const AuditKey& key, const Options& o) {
+  const Table table = Table::read(o.input);
+  const std::vector<double>& losses = table.column(o.column);
+  const std::uint64_t next = auditor.status(key).audited;
+  for (std::size_t row = 0; row < losses.size(); ++row) {
+    std::uint64_t request = next + row;
+    if (table.has("request")) {
+      const double number = table.column("request")[row];
+      expects<ValueError>(number >= 0.0 && number <= 0x1p53 && number == std::floor(number), "row ", row + 1,
+                          ": request is ", number, ", expected an integer from 0 to 2^53");
+      request = static_cast<std::uint64_t>(number);
+    }
+    auditor.observe(key, request, losses[row]);
+  }
+}
+
+int run(const Options& o) {
+  const CalibrationRecord record = CalibrationRecord::load(o.record);
+  const AuditKey key{record.ids.workload, o.level, record.ids.service_class};
+  Auditor audit = auditor(o);
+  if (o.open) audit.recalibrated(key, record.id(), record.delta);
+  const std::string running = audit.status(key).record;
+  expects<ValueError>(running == record.id(), "the key runs under record ", running, ", expected ", record.id(),
+                      ": --open opens it under the new one");
+  if (!o.input.empty()) observe(audit, key, o);
+  audit.save(o.state);
+
+  const AuditStatus status = audit.status(key);
+  const double alarm_at = -std::log(audit.settings().lifetime_alpha.value);
+  if (o.json) {
+    std::cout << Json{{"workload", key.workload},
+                      {"level", key.level},
+                      {"service_class", key.service_class},
+                      {"record_id", status.record},
+                      {"status", status.open() ? "open" : "closed"},
+                      {"alarm", name(status.alarm)},
+                      {"allowed", status.allowed.value},
+                      {"audited", status.audited},
+                      {"loss", status.loss},
+                      {"log_e_value", status.log_e_value},
+                      {"log_e_value_alarm", alarm_at},
+                      {"drift", status.drift},
+                      {"drift_alarm", audit.settings().mean_time_to_false_drift}}
+                     .dump()
+              << '\n';
+  } else {
+    std::cout << "audited " << status.audited << " requests, loss " << status.loss << ", allowed rate "
+              << status.allowed.value << "\nlifetime: log e-value " << status.log_e_value << ", alarm at " << alarm_at
+              << "\ndrift: Shiryaev-Roberts " << status.drift << ", alarm at "
+              << audit.settings().mean_time_to_false_drift << '\n'
+              << (status.open() ? "open: the promise of the record stands\n"
+                                : text("closed by the ", name(status.alarm), " alarm: calibrate again\n"));
+  }
+  return status.open() ? done : alarm;
+}
+
+}  // namespace
+
+void add_audit(CLI::App& app, int& code) {
+  const auto o = std::make_shared<Options>();
+  CLI::App& c =
+      *app.add_subcommand("audit", "Adds losses of audited requests to a state file and says whether it holds");
+  c.add_option("state", o->state, "State file; replaced as a whole or not at all")->required();
+  c.add_option(
+      "input", o->input,
+      "CSV or JSON lines, - for the standard input: one row per audited request, each once, those that the exact level "
+      "released with loss 0. A column 'request' "
+      "holds its number, needed if the rate is below 1. Without input: the status");
+  c.add_option("--record", o->record, "Record of mpp calibrate under which the key runs")->required();
+  c.add_option("--level", o->level, "Of the key; one key for all levels audits what a record promises")
+      ->capture_default_str();
+  c.add_option("--column", o->column, "Column of the losses, in [0, 1]")->capture_default_str();
+  c.add_flag("--create", o->create, "Make the state file; it must not exist");
+  c.add_flag("--open", o->open, "Open the key under this record: new, or after an alarm and a new calibration");
+  c.add_option("--rate", o->rate, "Of requests that are audited; with --create")->capture_default_str();
+  c.add_option("--alpha", o->alpha, "Chance that the lifetime alarm is ever false; with --create")
+      ->capture_default_str();
+  c.add_option("--mean-time", o->mean_time, "Audits to a false drift alarm; with --create")->capture_default_str();
+  c.add_flag("--json", o->json, "Print JSON");
+  c.callback([o, &code] { code = run(*o); });
+}
+
+}  // namespace mpp::tools
