@@ -1,7 +1,5 @@
 #pragma once
 // How soon the drift detector finds a rise of the violation rate, and how long it takes to find one that is not there.
-#include <iostream>
-
 #include "bench_json.hpp"
 #include "statistical/drift_simulation.hpp"
 
@@ -12,6 +10,7 @@ namespace mpp::bench {
 inline bool measure_audit(Report& report) {
   const ThreadStopwatch watch;
   const int runs = report.quick() ? 400 : 4000;
+  bool in_time = false;
   for (const int factor : {2, 3, 5, 10}) {
     int early = 0;
     const auto delays = statistical::drift_delays(factor * statistical::allowed_rate, runs, &early);
@@ -20,7 +19,7 @@ inline bool measure_audit(Report& report) {
     report.set("audit.median_delay_" + name, median(audits));
     report.set("audit.p90_delay_" + name, quantile(audits, 0.9));
     if (factor == 2) report.set("audit.alarms_before_the_rise", static_cast<double>(early) / runs);
-    if (factor == 2 && median(audits) > 1400.0) return false;
+    if (factor == 2) in_time = median(audits) <= 1400.0;
   }
   const int long_runs = report.quick() ? 2500 : 20'000;  // fewer cannot tell 1.4e5 from 1e5 at confidence 1 - 1e-6
   const auto found = statistical::false_alarms(statistical::allowed_rate, long_runs, 1'000'000);
@@ -28,7 +27,7 @@ inline bool measure_audit(Report& report) {
   report.set("audit.mean_time_to_false_alarm_lower", found.lower);
   report.set("audit.runs_without_false_alarm", static_cast<double>(found.without) / long_runs);
   report.set("audit.simulation_s", watch.seconds());
-  return found.lower >= statistical::mean_time_to_alarm;
+  return in_time && found.lower >= statistical::mean_time_to_alarm;
 }
 
 }  // namespace mpp::bench

@@ -36,7 +36,7 @@ class CascadeBench {
       proven += level == 0 ? share : 0.0;
       proven_bytes += query.bytes[level] * share;
       first_bytes += query.bytes[0] * share;
-      sound_ = sound_ && query.regret[level] <= epsilon_.value;  // what is deterministic holds for every query
+      keep(query.regret[level] <= epsilon_.value, "a deterministic bound is below the error");
       first_violations_ += query.regret[0] > epsilon_.value ? share : 0.0;
     }
     set("epsilon", epsilon_.value);
@@ -60,6 +60,10 @@ class CascadeBench {
   static constexpr Delta beta{0.05};
 
   static std::string percent(double share) { return text(std::round(share * 1e4) / 100.0, " %"); }
+  void keep(bool kept, const char* promise) {
+    if (!kept && sound_) std::cerr << "  BROKEN (" << ranking::name(family_) << "): " << promise << '\n';
+    sound_ = sound_ && kept;
+  }
   void set(const std::string& figure, double value) {
     report_.set("guarantees.cascade_" + figure + "." + std::string(ranking::name(family_)), value);
   }
@@ -73,7 +77,7 @@ class CascadeBench {
       best.resize(k);
       const ranking::RankMargin margin;
       Ledger ledger(Footprint::unlimited());
-      sound_ = sound_ && same(Controller(tier_, margin, ledger.root()).serve(requests_[q]).value(), best);
+      keep(same(Controller(tier_, margin, ledger.root()).serve(requests_[q]).value(), best), "not the exact top k");
     }
     epsilon_ = {0.1 * median(gaps)};
   }
@@ -89,9 +93,12 @@ class CascadeBench {
     });
     const double most = most_over(table.queries(), calibration, delta, beta);
     const auto share = [](const SplitTally& tally) { return static_cast<double>(tally.over) / splits; };
-    const bool consistent = statistical::binomial_at_least(found.over, found.splits, most) >= 1e-6;
-    const bool naive_caught = statistical::binomial_at_least(naive.over, naive.splits, most) < 1e-6;
-    sound_ = sound_ && consistent && naive_caught && found.rate <= delta.value;
+    const auto consistent = [&](const SplitTally& tally) {
+      return statistical::binomial_at_least(tally.over, tally.splits, most) >= 1e-6;
+    };
+    keep(consistent(found), "too many splits are above delta");
+    keep(found.rate <= delta.value, "the mean rate of violations is above delta");
+    keep(!consistent(naive), "the check does not notice a rule without confidence");
     set("over_delta" + at, share(found));
     set("over_delta_most" + at, most);
     set("naive_over_delta" + at, share(naive));
@@ -123,9 +130,10 @@ class CascadeBench {
     const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     const auto record = guarantees::make_record(ids, epsilon_, claim, certified, /*seed=*/1, now);
     const Served found = serve_calibrated(tier_, std::span(requests_).last(served), record, epsilon_);
-    // Kept, or the audit says so: with a rate of at most delta this many violations have a chance below 1e-6.
-    sound_ = sound_ && found.mislabelled == 0 && found.released_after_alarm == 0 &&
-             statistical::binomial_at_least(found.violations, found.requests, record.delta.value) >= 1e-6;
+    keep(found.mislabelled == 0, "a served bound does not say what it rests on");
+    keep(found.released_after_alarm == 0, "released below the exact level with the key closed");
+    keep(statistical::binomial_at_least(found.violations, found.requests, record.delta.value) >= 1e-6,
+         "served requests violate too often");
     const auto share = [&](std::size_t count) {
       return static_cast<double>(count) / static_cast<double>(found.requests);
     };

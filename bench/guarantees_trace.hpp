@@ -30,10 +30,12 @@ struct GapSignal {
     if (ranking::RankMargin().bound(request, state, result, level, {}).within(epsilon)) return {1.0};
     if (level > 0 || state.pilot.empty() || result.items.size() < request.k)
       return {std::numeric_limits<double>::quiet_NaN()};
-    // Pilot rows come best first, so no other row has a midpoint above the last one.
+    // Pilot rows come best first, so no other row has a midpoint above the last one. (The pool is larger than the pilot.)
     const double unseen = ranking::score_of_frame(state.frame, state.pilot.back().score);
+    const double proof = state.highest_open - unseen;
+    if (!(proof > 0.0)) return {std::numeric_limits<double>::quiet_NaN()};
     const double gap = result.items.back().score + epsilon.value - unseen;
-    return {std::min(gap / (state.highest_open - unseen), std::nextafter(1.0, 0.0))};
+    return {std::min(gap / proof, std::nextafter(1.0, 0.0))};
   }
 };
 static_assert(guarantees::SignalFor<GapSignal, ranking::RankTier>);
