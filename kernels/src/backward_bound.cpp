@@ -9,29 +9,56 @@
 namespace mpp::kernels {
 namespace {
 
-// Where the parts of an array begin: from 0 to its `size`, never down, each a multiple of `step`. A back end would read
-// and write where they say. Few numbers, so they are looked at on the host.
+// The few numbers of a graph that a back end reads and writes by are looked at on the host.
+template <class T>
+class OnHost {
+ public:
+  OnHost(const Context& context, std::span<const T> values) : values_(values) {
+    dispatch(
+        context, [] {},
+        [&] {
+          copy_.resize(values.size());
+          cuda::copy_to_host(context, values.data(), copy_.data(), values.size_bytes());
+          values_ = copy_;
+        });
+  }
+  OnHost(const OnHost&) = delete;
+  std::span<const T> operator*() const { return values_; }
+
+ private:
+  std::vector<T> copy_;
+  std::span<const T> values_;
+};
+
+// Where the parts of an array begin: from 0 to its `size`, each a multiple of `step`, and at least `least` after the one
+// before.
 template <class Part, class Begin = std::identity>
-void expects_parts(const Context& context, const char* name, std::span<const Part> parts, std::size_t size,
-                   std::size_t step = 1, const Begin& begin = {}) {
-  std::vector<Part> copy;
-  dispatch(
-      context, [] {},
-      [&] {
-        copy.resize(parts.size());
-        cuda::copy_to_host(context, parts.data(), copy.data(), parts.size_bytes());
-        parts = copy;
-      });
-  const auto at = [&](std::size_t i) { return std::invoke(begin, parts[i]); };
+void expects_parts(const char* name, std::span<const Part> parts, std::size_t size, std::size_t step = 1,
+                   const Begin& begin = {}, std::size_t least = 0) {
+  const auto at = [&](std::size_t i) -> std::size_t { return std::invoke(begin, parts[i]); };
   expects<ValueError>(at(0) == 0, "backward_bound: ", name, "[0] is ", at(0), ", expected 0");
   for (std::size_t i = 1; i < parts.size(); ++i) {
-    expects<ValueError>(at(i) >= at(i - 1) && at(i) <= size, "backward_bound: ", name, "[", i, "] is ", at(i),
-                        ", expected at least ", at(i - 1), " (the one before) and at most ", size);
+    expects<ValueError>(at(i) >= at(i - 1) + least && at(i) <= size, "backward_bound: ", name, "[", i, "] is ", at(i),
+                        ", expected at least ", at(i - 1) + least, " and at most ", size);
     expects<ValueError>(at(i) % step == 0, "backward_bound: ", name, "[", i, "] is ", at(i),
                         ", expected a multiple of ", step);
   }
-  const std::uint32_t last = at(parts.size() - 1);
+  const std::size_t last = at(parts.size() - 1);
   expects<ValueError>(last == size, "backward_bound: ", name, " ends with ", last, ", expected ", size);
+}
+
+// Tokens, rows and states of groups, but for the last one.
+void expects_groups(const BackwardGraph& graph, std::span<const BackwardGroup> groups,
+                    std::span<const BackwardTarget> targets) {
+  const std::size_t rows = graph.columns() + graph.root_token.size();
+  const std::size_t states = graph.states + graph.root_token.size();
+  for (std::size_t i = 0; i + 1 < groups.size(); ++i)
+    expects<ValueError>(groups[i].token < graph.tokens && groups[i].row < rows, "backward_bound: groups[", i,
+                        "] has token ", groups[i].token, " and row ", groups[i].row, ", expected below ", graph.tokens,
+                        " and ", rows);
+  for (std::size_t i = 0; i + 1 < targets.size(); ++i)
+    expects<ValueError>(targets[i].to < states, "backward_bound: targets[", i, "] is ", targets[i].to,
+                        ", expected below ", states);
 }
 
 }  // namespace
@@ -68,11 +95,15 @@ void backward_bound(const Context& context, const BackwardGraph& graph, std::spa
   size("scratch", scratch.size(), utterances * backward_scratch(graph));
   size("offset", offset.size(), frames + utterances);
   size("code", code.size(), (frames + utterances) * graph.width());
-  expects_parts(context, "frame_begin", frame_begin, frames);
-  expects_parts(context, "column_begin", graph.column_begin, graph.states, backward_padding);
-  expects_parts(context, "targets of groups", graph.groups, graph.targets.size() - 1, 1, &BackwardGroup::targets);
-  expects_parts(context, "repeats of groups", graph.groups, graph.repeats.size(), 1, &BackwardGroup::repeats);
-  expects_parts(context, "targets", graph.targets, graph.arcs.size(), 1, &BackwardTarget::arcs);
+  const OnHost begin(context, frame_begin), columns(context, graph.column_begin);
+  const OnHost groups(context, graph.groups);
+  const OnHost targets(context, graph.targets);
+  expects_parts("frame_begin", *begin, frames);
+  expects_parts("column_begin", *columns, graph.states, backward_padding);
+  expects_parts("targets of groups", *groups, graph.targets.size() - 1, 1, &BackwardGroup::targets);
+  expects_parts("repeats of groups", *groups, graph.repeats.size(), 1, &BackwardGroup::repeats);
+  expects_parts("targets", *targets, graph.arcs.size(), 1, &BackwardTarget::arcs, 1);
+  expects_groups(graph, *groups, *targets);
   dispatch(
       context, [&] { cpu::backward_bound(context, graph, loss, frame_begin, options, scratch, code, offset); },
       [&] { cuda::backward_bound(context, graph, loss, frame_begin, options, scratch, code, offset); });

@@ -292,7 +292,7 @@ TEST_P(BackwardBoundTest, NamesThePlaceWhereSomethingDoesNotBegin) {
   EXPECT_EQ(frames({0, 0, 3, 7, 7}), "no error");
   EXPECT_PRED2(says, frames({1, 3, 7}), "frame_begin[0] is 1, expected 0");
   EXPECT_PRED2(says, frames({0, 5, 3, 7}), "frame_begin[2] is 3, expected at least 5");
-  EXPECT_PRED2(says, frames({0, 3, 8}), "frame_begin[2] is 8, expected at least 3 (the one before) and at most 7");
+  EXPECT_PRED2(says, frames({0, 3, 8}), "frame_begin[2] is 8, expected at least 3 and at most 7");
   EXPECT_PRED2(says, frames({0, 0xFFFFFFFF, 7}), "frame_begin[1] is 4294967295");
   EXPECT_PRED2(says, frames({0, 3, 6}), "frame_begin ends with 6, expected 7");
   EXPECT_PRED2(says, frames({0}), "frame_begin ends with 0, expected 7");
@@ -303,6 +303,11 @@ TEST_P(BackwardBoundTest, NamesThePlaceWhereSomethingDoesNotBegin) {
   EXPECT_PRED2(says, message([](auto& g) { g.column_begin.back() -= 8; }), "column_begin ");
   EXPECT_PRED2(says, message([](auto& g) { g.targets[2].arcs = 1U << 30; }), "targets[2] is 1073741824");
   EXPECT_PRED2(says, message([](auto& g) { g.arcs.pop_back(), g.arc_to.pop_back(); }), "targets[");
+  EXPECT_PRED2(says, message([](auto& g) { g.targets[1].arcs = g.targets[0].arcs; }),
+               "targets[1] is 0, expected at least 1");
+  EXPECT_PRED2(says, message([](auto& g) { g.targets[1].to = 1U << 30; }), "targets[1] is 1073741824, expected below");
+  EXPECT_PRED2(says, message([](auto& g) { g.groups[1].token = 1U << 30; }), "groups[1] has token 1073741824");
+  EXPECT_PRED2(says, message([](auto& g) { g.groups[1].row = 1U << 30; }), "and row 1073741824, expected below");
   EXPECT_PRED2(says, message([](auto& g) { g.repeats.pop_back(); }), "repeats of groups[");
 }
 

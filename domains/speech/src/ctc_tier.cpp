@@ -80,10 +80,11 @@ Bytes CtcTier::level_bytes(const Request& request, Level level) const {
   return has_shortcut(request, level) ? std::max(bounded, ExactSearch::bytes(e.frames, e.tokens)) : bounded;
 }
 
-// Whether the exact search takes about as little memory as the capped one, so that it may be tried before.
+// Whether the exact search takes about as little memory as the capped one, so that it may be tried before. It looks for
+// one labelling only: an n-best list is what a capped search has met.
 bool CtcTier::has_shortcut(const Request& request, Level level) const {
   const Emissions& e = request.emissions;
-  if (level == 0 || level == exact_level()) return false;
+  if (level == 0 || level == exact_level() || request.n_best > 1) return false;
   return ExactSearch::bytes(e.frames, e.tokens).count <= 2 * CtcSearch::bytes(e.tokens, limits(request, level)).count;
 }
 

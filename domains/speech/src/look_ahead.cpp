@@ -82,7 +82,8 @@ LookAhead::LookAhead(const FoldedGraph& graph, const Emissions& emissions, std::
   const double follow = options.follow.value_or(std::max(0.72 * graph.spread(), 8.0));
   const kernels::BackwardOptions backward{
       .last = options.open_end ? 0 : graph.end(),
-      .follow = static_cast<std::int32_t>(std::min(std::floor(follow / graph.quantum()), 0x1p28)),
+      .follow = static_cast<std::int32_t>(
+          std::min(std::floor(follow / graph.quantum()), static_cast<double>(kernels::backward_all))),
       .shift = code_shift,
       .open_end = options.open_end};
   const std::array frame_begin{std::uint32_t{0}, static_cast<std::uint32_t>(frames)};

@@ -83,7 +83,7 @@ class Utterance {
     std::fill(leaving_, leaving_ + graph_.states, backward_lowest);
     std::fill(row_, row_ + graph_.columns(), inside);
     std::fill(after(), row_ + graph_.width(), options_.last);
-    finish_row(std::max(options_.last, inside), code, offset);
+    finish_row(graph_.columns() > 0 ? std::max(options_.last, inside) : options_.last, code, offset);
     if (!options_.open_end) std::fill(code, code + graph_.columns(), backward_dead);
   }
 

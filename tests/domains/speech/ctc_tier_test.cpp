@@ -87,6 +87,24 @@ TEST(CtcTier, GapsHoldAtEveryLevelAndTheLastOneIsTheOptimum) {
   }
 }
 
+// climb() reserves the claim of each level and no byte more.
+TEST(CtcTier, TheExactSearchOfALowerLevelFitsItsClaimAndLeavesListsAlone) {
+  std::mt19937_64 random(8);
+  const CtcTier tier;
+  std::size_t proven = 0;
+  for (int i = 0; i < 60; ++i) {
+    const EmissionMatrix m = random_emissions(random, 20 + random() % 20, 12 + random() % 10, 4.0, 0.0);
+    for (const std::size_t n_best : {1U, 10U})
+      climb(tier, {m.view(0), n_best}, [&](Level level, const CtcResult& result) {
+        if (level == exact_level || result.expansions == 0) return;
+        EXPECT_EQ(n_best, 1U);
+        EXPECT_GE(level, 1U);
+        proven += result.gap == 0.0 ? 1 : 0;
+      });
+  }
+  EXPECT_GT(proven, 20U);
+}
+
 TEST(CtcTier, FindsWhatTheProductOfLargestProbabilitiesMisses) {
   // Best path: two blanks, 0.36. P(a) = 0.16 + 2 * 0.24 = 0.64.
   const EmissionMatrix m = from_probabilities({0.4F, 0.0F, 0.6F, 0.4F, 0.0F, 0.6F}, 3);

@@ -14,7 +14,7 @@ struct BackwardGroup {
   std::uint32_t targets, repeats;
 };
 
-/// Where arcs lead, those from `arcs` up to those of the next target: a state of the group's column, or its root, which is
+/// Where arcs lead, those from `arcs` up to those of the next target, at least one: a state of the group's column, or its root, which is
 /// number states + i for root_token[i].
 struct BackwardTarget {
   std::uint32_t to, arcs;
@@ -99,8 +99,9 @@ struct BackwardOptions {
 ///                     when no frame is left, unless the end is open
 /// @param offset       [frames + utterances]
 /// One thread block per utterance on CUDA: give it many.
-/// @throws ShapeError, ValueError naming what does not fit: sizes, options, and where columns, targets, arcs, repeats and
-///         utterances begin (on CUDA these are copied to the host first). Not looked at: numbers and weights within arcs, and losses.
+/// @throws ShapeError, ValueError naming what does not fit: sizes, options, where columns, targets, arcs, repeats and
+///         utterances begin, tokens and rows of groups, targets (on CUDA these are copied to the host first, which waits
+///         for the stream). Not looked at: arcs, repeats, arc_to and losses.
 void backward_bound(const Context& context, const BackwardGraph& graph, std::span<const std::int32_t> loss,
                     std::span<const std::uint32_t> frame_begin, const BackwardOptions& options,
                     std::span<std::int32_t> scratch, std::span<std::int16_t> code, std::span<std::int64_t> offset);

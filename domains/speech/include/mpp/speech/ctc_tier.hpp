@@ -70,8 +70,9 @@ struct CtcOptions {
 ///
 /// Level 0 is certified by conservation of mass alone; from level 1 on there are suffix bounds, and what cannot matter
 /// beside the incumbent is not kept. Each level starts at the first frame: the caps grow by eight, so all levels before
-/// cost a seventh of the last one, less than what checkpoints would cost in memory at every level. Where the exact search
-/// needs little memory, a level first lets it expand as many prefixes as the cap: often it proves the answer at once.
+/// cost a seventh of the last one, less than what checkpoints would cost in memory at every level. Where one labelling is
+/// wanted and the exact search needs little memory, a level first lets it expand as many prefixes as the cap: often it
+/// proves the answer at once.
 class CtcTier {
  public:
   using Request = CtcRequest;

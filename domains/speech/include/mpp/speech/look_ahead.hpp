@@ -60,7 +60,7 @@ class LookAhead {
     const double sum = rest + static_cast<double>(graph_->smear(position));
     return sum + 0x1p-52 * (std::abs(rest) + std::abs(sum));  // more than the two sums and this one can round away
   }
-  /// remaining(t, p) less smear(p) is not above it for any position p inside a word whose last token it is.
+  /// With smear(p) a bound of what remaining(t, p) bounds, for any position p inside a word whose last token it is.
   double inside(std::size_t t, Token token) const noexcept {
     const std::size_t tokens = graph_->tokens();
     const std::int16_t code = token < tokens ? inside_[t * tokens + token] : kernels::backward_dead;
@@ -68,7 +68,7 @@ class LookAhead {
     const double rest = base_[t] + step_ * static_cast<double>(code);
     return rest + 0x1p-52 * std::abs(rest);
   }
-  /// Not below remaining(t, p) less FoldedGraph::smear(p), whatever the position.
+  /// With smear(p) a bound of what remaining(t, p) bounds, whatever the position.
   double most(std::size_t t) const noexcept {
     const std::int16_t code = *std::max_element(code_.begin() + static_cast<std::ptrdiff_t>(t * width_),
                                                 code_.begin() + static_cast<std::ptrdiff_t>((t + 1) * width_));

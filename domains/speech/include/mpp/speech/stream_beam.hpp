@@ -74,9 +74,9 @@ class StreamBeam {
   const PathHypothesis& best() const {
     return *std::ranges::max_element(live_, {}, [this](const PathHypothesis& h) { return value(h); });
   }
-  /// Between words, after a blank.
   /// The position between words after a token.
   WordGraph::Position after(std::size_t token) const { return nodes() + static_cast<WordGraph::Position>(token); }
+  /// Between words, after a blank.
   bool at_rest(const PathHypothesis& h) const { return h.position() == 0; }
   bool between_words(const PathHypothesis& h) const { return h.position() == 0 || h.position() >= nodes(); }
 

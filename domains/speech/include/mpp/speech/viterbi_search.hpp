@@ -55,8 +55,8 @@ struct ViterbiAccounting {
 ///
 /// LookAhead has remaining(t, position): not below what frames t, t + 1, ... can still add by the upper bounds of the
 /// graph, the words included that are not completed and the end of the sentence; -infinity where nothing can follow. With
-/// the potential of its context it is a bound for a hypothesis. inside(t, token) is not below remaining(t, p) - smear(p) for
-/// any position p inside a word whose last token it is: children that cannot reach the incumbent need no closer look.
+/// the potential of its context it is a bound for a hypothesis. inside(t, token) with smear(p) is such a bound
+/// for any position p inside a word whose last token it is: children that cannot reach the incumbent need no closer look.
 ///
 /// All memory is taken by the constructor; bytes() says how much.
 template <class LookAhead, class Policy = ViterbiAccounting>

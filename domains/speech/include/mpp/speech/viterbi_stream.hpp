@@ -144,7 +144,7 @@ class BasicViterbiStreamDecoder {
     return {answer, score};
   }
 
-  // For the look-ahead of a block: five arrays, which may each begin 8 bytes later.
+  // For the look-ahead of a block: six arrays, which may each begin 8 bytes later.
   static std::size_t scratch_units(const Options& o) {
     const Bytes most =
         LookAhead::bytes(*o.graph, o.longest_block) + LookAhead::building_bytes(*o.graph, o.longest_block);

@@ -31,8 +31,8 @@ struct BasicViterbiState {
 /// A level goes on from the first frame at which the level below has dropped what might have mattered, and keeps the
 /// best labellings of all levels, so it never gets worse. docs/speech_viterbi.md
 ///
-/// LookAhead is the bound of what is still to come: class LookAhead or one with the same constructor, sizes and
-/// remaining(). The constructor calls check_emissions(), for nothing else does.
+/// LookAhead is the bound of what is still to come: class LookAhead or one with the same constructor, sizes,
+/// remaining() and inside(). The constructor calls check_emissions(), for nothing else does.
 template <class LookAhead, class Policy = ViterbiAccounting>
 class BasicViterbiTier {
  public:

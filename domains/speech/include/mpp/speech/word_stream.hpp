@@ -34,9 +34,10 @@ struct WordStreamOutput {
 
 struct WordStreamResult {
   std::uint64_t frames, words, segments;
-  std::uint64_t forced;             ///< commitments that some live hypothesis contradicted, closings not counted
-  double score_lower, score_upper;  ///< of the answer, nats; -infinity if the search has not found a labelling
-  double gap;         ///< nats: no labelling of all frames scores more than the answer plus that; 0: proven optimal
+  std::uint64_t forced;  ///< commitments that some live hypothesis contradicted, closings not counted
+  double score_lower,
+      score_upper;    ///< of the path that was found, nats, at most that of its words; -infinity without one
+  double gap;         ///< nats: no labelling of all frames scores more than score_lower plus that; 0: than score_upper
   double closed_gap;  ///< the same for labellings that are at each closing in the place and context of the answer
   friend bool operator==(const WordStreamResult&, const WordStreamResult&) = default;
 };
