@@ -57,6 +57,23 @@ rows(nan.jsonl "" 299 "{\"error_0\": null, \"signal_0\": 2.5}")
 run(2 calibrate nan.jsonl ${policy})
 says("row 1: error_0 is nan, expected >= 0")
 
+# A level that is misspelt, or behind a gap, is not left out.
+rows(spelt.csv "error_0,signal_0,eror_1,signal_1\n" 299 "0.1,2.5,9,9")
+rows(gap.csv "error_0,signal_0,error_2,signal_2\n" 299 "0.1,2.5,9,9")
+rows(words.jsonl "" 299 "{\"error_0\": 0.1, \"signal_0\": 2.5, \"error_l\": 9}")
+foreach(method policy ratio conformal)
+  set(options --method ${method})
+  if(method STREQUAL "policy")
+    set(options ${policy})
+  endif()
+  run(2 calibrate spelt.csv ${options})
+  says("column 'signal_1' belongs to none of the 1 levels")
+  run(2 calibrate gap.csv ${options})
+  says("column 'error_2' belongs to none of the 1 levels")
+  run(2 calibrate words.jsonl ${options})
+  says("column 'error_l' belongs to none")
+endforeach()
+
 # Losses that were computed elsewhere; graded ones certify a mean.
 rows(losses.csv "a,b\n" 500 "0,0" 20 "0,1")
 run(0 calibrate losses.csv --epsilon 0.5 --thresholds 2 1 --losses a b --json)

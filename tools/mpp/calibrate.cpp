@@ -40,7 +40,8 @@ struct Answer {
   std::string sentence;
 };
 
-// error_0, error_1, ... with signal_0, signal_1, ...: the levels below the exact one.
+// error_0, error_1, ... with signal_0, signal_1, ...: the levels below the exact one. A column like these that belongs to no
+// pair is refused: a level misspelt would be a level left out, and its violations with it.
 struct Levels {
   explicit Levels(const Table& table) {
     for (std::size_t level = 0; table.has(text("error_", level)) || level == 0; ++level) {
@@ -50,8 +51,19 @@ struct Levels {
         expects<ValueError>((*errors[level])[row] >= 0.0, "row ", row + 1, ": error_", level, " is ",
                             (*errors[level])[row], ", expected >= 0");
     }
+    for (const std::string& name : table.names())
+      expects<ValueError>(known(name), "column '", name, "' belongs to none of the ", errors.size(),
+                          " levels, expected error_0, signal_0, error_1, signal_1 ... without a gap");
   }
   std::vector<const std::vector<double>*> errors, signals;
+
+ private:
+  [[nodiscard]] bool known(const std::string& name) const {
+    if (!name.starts_with("error_") && !name.starts_with("signal_")) return true;
+    for (std::size_t level = 0; level < errors.size(); ++level)
+      if (name == text("error_", level) || name == text("signal_", level)) return true;
+    return false;
+  }
 };
 
 std::vector<double> losses(const Table& table, const Options& o) {

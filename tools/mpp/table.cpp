@@ -112,6 +112,12 @@ Table Table::read(const std::string& file) {
   return table;
 }
 
+std::vector<std::string> Table::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, column] : columns_) names.push_back(name);
+  return names;
+}
+
 const std::vector<double>& Table::column(const std::string& name) const {
   const auto found = columns_.find(name);
   if (found != columns_.end()) {

@@ -16,6 +16,7 @@ class Table {
   static Table read(const std::string& file);
 
   [[nodiscard]] bool has(const std::string& name) const { return columns_.contains(name); }
+  [[nodiscard]] std::vector<std::string> names() const;
   /// @throws ValueError for a column that is not there, with those that are; FormatError naming the line of a value that is
   ///         no number (only now: a column of words does no harm until it is asked for)
   [[nodiscard]] const std::vector<double>& column(const std::string& name) const;
