@@ -52,6 +52,30 @@ run(0 audit state good.csv --record second.json --open --json)
 is(100 audited)
 is(none alarm)
 
+# Commands on one state take turns: none loses what another has added, least of all an alarm. Also through a link.
+run(0 audit shared good.csv --record first.json --create --open)
+file(CREATE_LINK shared ${work}/linked SYMBOLIC)
+file(WRITE ${work}/many.sh "
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+  state=shared; test $((i % 2)) -eq 0 || state=linked
+  '${program}' audit $state good.csv --record first.json > $i.out & jobs=\"$jobs $!\"
+done
+for job in $jobs; do wait $job || exit 1; done")
+execute_process(COMMAND sh many.sh WORKING_DIRECTORY ${work} COMMAND_ERROR_IS_FATAL ANY)
+run(0 audit linked --record first.json --json)
+is(1300 audited)
+if(NOT IS_SYMLINK ${work}/linked)
+  message(FATAL_ERROR "the link became a state of its own")
+endif()
+file(WRITE ${work}/slow.sh "(until test -e go; do sleep 0.05; done; cat good.csv) |
+'${program}' audit shared - --record first.json --json > slow.out & slow=$!
+sleep 0.3
+'${program}' audit shared bad.csv --record first.json > bad.out; test $? -eq 3 || exit 1
+touch go; wait $slow; test $? -eq 3")
+execute_process(COMMAND sh slow.sh WORKING_DIRECTORY ${work} COMMAND_ERROR_IS_FATAL ANY)
+run(3 audit shared --record first.json --json)
+is(1420 audited)
+
 # A coin below 1 needs the numbers of the requests, and takes only those it picked.
 rows(numbered.csv "request,loss\n" 1 "0,0" 1 "1,0" 1 "2,0" 1 "3,0" 1 "4,0" 1 "5,0" 1 "6,0" 1 "7,0")
 run(2 audit other numbered.csv --record first.json --create --open --rate 1e-9)

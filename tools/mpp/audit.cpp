@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 #include <mpp/core/guarantees/record.hpp>
 
 #include "mpp/commands.hpp"
+#include "mpp/state_lock.hpp"
 #include "mpp/table.hpp"
 
 namespace mpp::tools {
@@ -38,9 +40,9 @@ Seed random_seed() {
   return {word(), word()};
 }
 
-Auditor auditor(const Options& o) {
-  if (!o.create) return Auditor::load(o.state);
-  expects<ValueError>(!std::filesystem::exists(o.state), "--create: ", o.state, " is there already");
+Auditor auditor(const std::filesystem::path& state, const Options& o) {
+  if (!o.create) return Auditor::load(state);
+  expects<ValueError>(!std::filesystem::exists(state), "--create: ", o.state, " is there already");
   return Auditor({.sampling_rate = o.rate,
                   .seed = random_seed(),
                   .lifetime_alpha = {o.alpha},
@@ -48,8 +50,7 @@ Auditor auditor(const Options& o) {
 }
 
 // Row by row; an observe() that throws leaves the file as it was, because nothing has been saved.
-void observe(Auditor& auditor, const AuditKey& key, const Options& o) {
-  const Table table = Table::read(o.input);
+void observe(Auditor& auditor, const AuditKey& key, const Table& table, const Options& o) {
   const std::vector<double>& losses = table.column(o.column);
   const std::uint64_t next = auditor.status(key).audited;
   for (std::size_t row = 0; row < losses.size(); ++row) {
@@ -67,13 +68,21 @@ void observe(Auditor& auditor, const AuditKey& key, const Options& o) {
 int run(const Options& o) {
   const CalibrationRecord record = CalibrationRecord::load(o.record);
   const AuditKey key{record.ids.workload, o.level, record.ids.service_class};
-  Auditor audit = auditor(o);
+  std::optional<Table> input;  // whole, before the lock: a slow pipe must not hold up the others
+  if (!o.input.empty()) input = Table::read(o.input);
+  // One file has one lock, and stays one file, whatever links lead to it.
+  const std::filesystem::path state = std::filesystem::weakly_canonical(o.state);
+  // From before the state is read until it is written: what another command adds in between, an alarm, would be lost.
+  std::optional<StateLock> lock;
+  const bool changes = input || o.open || o.create;
+  if (changes) lock.emplace(state);
+  Auditor audit = auditor(state, o);
   if (o.open) audit.recalibrated(key, record.id(), record.delta);
   const std::string running = audit.status(key).record;
   expects<ValueError>(running == record.id(), "the key runs under record ", running, ", expected ", record.id(),
                       ": --open opens it under the new one");
-  if (!o.input.empty()) observe(audit, key, o);
-  audit.save(o.state);
+  if (input) observe(audit, key, *input, o);
+  if (changes) audit.save(state);
 
   const AuditStatus status = audit.status(key);
   const double alarm_at = -std::log(audit.settings().lifetime_alpha.value);
@@ -110,7 +119,9 @@ void add_audit(CLI::App& app, int& code) {
   const auto o = std::make_shared<Options>();
   CLI::App& c =
       *app.add_subcommand("audit", "Adds losses of audited requests to a state file and says whether it holds");
-  c.add_option("state", o->state, "State file; replaced as a whole or not at all")->required();
+  c.add_option("state", o->state,
+               "State file; replaced as a whole or not at all, by one command at a time (a lock on STATE.lock)")
+      ->required();
   c.add_option(
       "input", o->input,
       "CSV or JSON lines, - for the standard input: one row per audited request, each once, those that the exact level "

@@ -40,8 +40,8 @@ struct Answer {
   std::string sentence;
 };
 
-// error_0, error_1, ... with signal_0, signal_1, ...: the levels below the exact one. A column like these that belongs to no
-// pair is refused: a level misspelt would be a level left out, and its violations with it.
+// error_0, error_1, ... with signal_0, signal_1, ...: the levels below the exact one. A column like these that fits no
+// level is refused: a level misspelt would be a level left out, and its violations with it.
 struct Levels {
   explicit Levels(const Table& table) {
     for (std::size_t level = 0; table.has(text("error_", level)) || level == 0; ++level) {
