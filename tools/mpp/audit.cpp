@@ -3,7 +3,6 @@
 #include <iostream>
 #include <memory>
 #include <optional>
-#include <random>
 
 #include <nlohmann/json.hpp>
 
@@ -11,6 +10,7 @@
 #include <mpp/core/guarantees/record.hpp>
 
 #include "mpp/commands.hpp"
+#include "mpp/random_word.hpp"
 #include "mpp/state_lock.hpp"
 #include "mpp/table.hpp"
 
@@ -34,17 +34,11 @@ struct Options {
   bool json = false;
 };
 
-Seed random_seed() {
-  std::random_device device;
-  const auto word = [&] { return std::uint64_t{device()} << 32 | device(); };
-  return {word(), word()};
-}
-
 Auditor auditor(const std::filesystem::path& state, const Options& o) {
   if (!o.create) return Auditor::load(state);
   expects<ValueError>(!std::filesystem::exists(state), "--create: ", o.state, " is there already");
   return Auditor({.sampling_rate = o.rate,
-                  .seed = random_seed(),
+                  .seed = {random_word(), random_word()},
                   .lifetime_alpha = {o.alpha},
                   .mean_time_to_false_drift = o.mean_time});
 }

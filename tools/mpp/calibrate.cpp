@@ -4,13 +4,17 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include <mpp/core/guarantees/record.hpp>
 #include <mpp/core/guarantees/sample_size.hpp>
+#include <mpp/core/guarantees/sampling_coin.hpp>
 
 #include "mpp/commands.hpp"
+#include "mpp/random_word.hpp"
 #include "mpp/table.hpp"
 
 namespace mpp::tools {
@@ -66,13 +70,26 @@ struct Levels {
   }
 };
 
+// The rows in an order that the seed alone decides: a bet on graded losses holds only if their order does not depend on
+// their values, and files come sorted.
+std::vector<std::size_t> shuffled_rows(std::size_t rows, std::uint64_t seed) {
+  std::vector<std::pair<std::uint64_t, std::size_t>> keyed;
+  for (std::size_t row = 0; row < rows; ++row)
+    keyed.emplace_back(siphash({seed, 0}, std::as_bytes(std::span(&row, 1))), row);
+  std::sort(keyed.begin(), keyed.end());
+  std::vector<std::size_t> order;
+  for (const auto& [key, row] : keyed) order.push_back(row);
+  return order;
+}
+
 std::vector<double> losses(const Table& table, const Options& o) {
   std::vector<double> losses;
   if (!o.losses.empty()) {
     expects<ValueError>(o.losses.size() == o.thresholds.size(), "--losses names ", o.losses.size(),
                         " columns, expected ", o.thresholds.size(), ", one per threshold");
+    const std::vector<std::size_t> order = shuffled_rows(table.rows(), o.seed);
     for (const std::string& name : o.losses)
-      losses.insert(losses.end(), table.column(name).begin(), table.column(name).end());
+      for (const std::size_t row : order) losses.push_back(table.column(name)[row]);
     return losses;
   }
   expects<ValueError>(!o.graded, "--graded needs --losses: what is computed from errors and signals is 0 or 1");
@@ -106,6 +123,7 @@ Answer policy(const Table& table, const Options& o) {
                     {"risk", o.risk},
                     {"beta", o.beta},
                     {"requests", result.n},
+                    {"seed", o.seed},
                     {"last_mean_loss", result.last_mean_loss},
                     {"least_escalation", result.least_escalation},
                     {"p_values", result.p_values},
@@ -203,9 +221,16 @@ void add_calibrate(CLI::App& app, int& code) {
   c.add_option("--policy", o->ids.policy);
   c.add_option("--workload", o->ids.workload);
   c.add_option("--service-class", o->ids.service_class);
-  c.add_option("--seed", o->seed, "Of the draw of these requests, for the record")->capture_default_str();
+  CLI::Option* seed = c.add_option(
+      "--seed", o->seed,
+      "Of the draw of these requests, for the record; with --graded also of the order in which their losses "
+      "are bet on, which must not depend on the losses: the rows are shuffled by it. Choose it before looking "
+      "at them. Default: random with --graded, else 0");
   c.add_flag("--json", o->json, "Print JSON");
-  c.callback([o, &code] { code = run(*o); });
+  c.callback([o, seed, &code] {
+    if (o->graded && seed->empty()) o->seed = random_word();
+    code = run(*o);
+  });
 }
 
 }  // namespace mpp::tools
