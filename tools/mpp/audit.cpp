@@ -2,7 +2,10 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <numeric>
 #include <optional>
+#include <unordered_set>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -43,19 +46,34 @@ Auditor auditor(const std::filesystem::path& state, const Options& o) {
                   .mean_time_to_false_drift = o.mean_time});
 }
 
+// The requests of the rows; without a column of that name they are numbered on from what was audited.
+std::vector<std::uint64_t> requests(const Table& table, std::uint64_t next) {
+  std::vector<std::uint64_t> requests(table.rows());
+  std::iota(requests.begin(), requests.end(), next);
+  if (!table.has("request")) return requests;
+  const std::vector<double>& numbers = table.column("request");
+  std::unordered_set<std::uint64_t> seen;
+  for (std::size_t row = 0; row < requests.size(); ++row) {
+    expects<ValueError>(numbers[row] >= 0.0 && numbers[row] <= 0x1p53 && numbers[row] == std::floor(numbers[row]),
+                        "row ", row + 1, ": request is ", numbers[row], ", expected an integer from 0 to 2^53");
+    requests[row] = static_cast<std::uint64_t>(numbers[row]);
+    expects<ValueError>(seen.insert(requests[row]).second, "row ", row + 1, ": request ", requests[row],
+                        " comes twice, expected each once");
+  }
+  return requests;
+}
+
 // Row by row; an observe() that throws leaves the file as it was, because nothing has been saved.
-void observe(Auditor& auditor, const AuditKey& key, const Table& table, const Options& o) {
+void observe(Auditor& auditor, const AuditKey& key, const CalibrationRecord& record, const Table& table,
+             const Options& o) {
   const std::vector<double>& losses = table.column(o.column);
-  const std::uint64_t next = auditor.status(key).audited;
+  const std::vector<std::uint64_t> request = requests(table, auditor.status(key).audited);
+  const bool graded = record.method == CalibrationMethod::fixed_sequence_betting;
   for (std::size_t row = 0; row < losses.size(); ++row) {
-    std::uint64_t request = next + row;
-    if (table.has("request")) {
-      const double number = table.column("request")[row];
-      expects<ValueError>(number >= 0.0 && number <= 0x1p53 && number == std::floor(number), "row ", row + 1,
-                          ": request is ", number, ", expected an integer from 0 to 2^53");
-      request = static_cast<std::uint64_t>(number);
-    }
-    auditor.observe(key, request, losses[row]);
+    // A mean of small violations may be low where the rate of violations, which the record promises, is 1.
+    expects<ValueError>(graded || losses[row] == 0.0 || losses[row] == 1.0, "row ", row + 1, ": ", o.column, " is ",
+                        losses[row], ", expected 0 or 1, because the record is of violations");
+    auditor.observe(key, request[row], losses[row]);
   }
 }
 
@@ -75,7 +93,7 @@ int run(const Options& o) {
   const std::string running = audit.status(key).record;
   expects<ValueError>(running == record.id(), "the key runs under record ", running, ", expected ", record.id(),
                       ": --open opens it under the new one");
-  if (input) observe(audit, key, *input, o);
+  if (input) observe(audit, key, record, *input, o);
   if (changes) audit.save(state);
 
   const AuditStatus status = audit.status(key);
@@ -119,12 +137,13 @@ void add_audit(CLI::App& app, int& code) {
   c.add_option(
       "input", o->input,
       "CSV or JSON lines, - for the standard input: one row per audited request, each once, those that the exact level "
-      "released with loss 0. A column 'request' "
+      "released with loss 0, those whose audit could not be finished with loss 1. A column 'request' "
       "holds its number, needed if the rate is below 1. Without input: the status");
   c.add_option("--record", o->record, "Record of mpp calibrate under which the key runs")->required();
   c.add_option("--level", o->level, "Of the key; one key for all levels audits what a record promises")
       ->capture_default_str();
-  c.add_option("--column", o->column, "Column of the losses, in [0, 1]")->capture_default_str();
+  c.add_option("--column", o->column, "Column of the losses: 0 or 1; in [0, 1] if the record is of graded losses")
+      ->capture_default_str();
   c.add_flag("--create", o->create, "Make the state file; it must not exist");
   c.add_flag("--open", o->open, "Open the key under this record: new, or after an alarm and a new calibration");
   c.add_option("--rate", o->rate, "Of requests that are audited; with --create")->capture_default_str();

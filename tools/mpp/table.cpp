@@ -73,7 +73,11 @@ Table Table::read(const std::string& file) {
   try {
     for (std::string line; std::getline(in, line);) {
       ++number_of_line;
-      if (trimmed(line).empty()) continue;
+      if (trimmed(line).empty()) {
+        expects<FormatError>(names.size() != 1,
+                             "a blank line, expected a value: with one column it may be a missing one");
+        continue;
+      }
       if (names.empty() && trimmed(line).front() == '{') {
         table.add_json(line, number_of_line);
         continue;

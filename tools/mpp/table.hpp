@@ -12,7 +12,8 @@ class Table {
  public:
   /// Reads CSV with a line of names, or JSON lines (objects) if the first character is '{'. "-" is the standard input.
   /// Numbers, true and false; "inf", "-inf"; NaN is "nan" or, in JSON, null. Quotes in CSV are not understood.
-  /// Two columns or fields of one name, and JSON nested deeper than 16, are refused.
+  /// Two columns or fields of one name, and JSON nested deeper than 16, are refused, as is a blank line
+  /// of CSV with one column: a value may be missing there.
   /// @throws FormatError naming the line for a row that does not fit; ValueError if the file cannot be read
   static Table read(const std::string& file);
 
