@@ -31,6 +31,14 @@ says("open: the promise of the record stands")
 run(2 audit state good.csv --record second.json)
 says("--open opens it under the new one")
 
+# The settings are fixed when the state is made.
+foreach(option --rate --alpha --mean-time)
+  run(2 audit state good.csv --record first.json ${option} 0.5)
+  says("${option} requires --create")
+endforeach()
+run(2 audit state --record first.json --level -1)
+says("came -1, expected an integer from 0")
+
 # Input that is wrong changes nothing.
 rows(wrong.csv "loss\n" 5 0 1 7)
 run(2 audit state wrong.csv --record first.json)

@@ -141,15 +141,19 @@ void add_audit(CLI::App& app, int& code) {
       "holds its number, needed if the rate is below 1. Without input: the status");
   c.add_option("--record", o->record, "Record of mpp calibrate under which the key runs")->required();
   c.add_option("--level", o->level, "Of the key; one key for all levels audits what a record promises")
+      ->check(whole_number)
       ->capture_default_str();
   c.add_option("--column", o->column, "Column of the losses: 0 or 1; in [0, 1] if the record is of graded losses")
       ->capture_default_str();
-  c.add_flag("--create", o->create, "Make the state file; it must not exist");
+  CLI::Option* create = c.add_flag("--create", o->create, "Make the state file; it must not exist");
   c.add_flag("--open", o->open, "Open the key under this record: new, or after an alarm and a new calibration");
-  c.add_option("--rate", o->rate, "Of requests that are audited; with --create")->capture_default_str();
+  c.add_option("--rate", o->rate, "Of requests that are audited; with --create")->needs(create)->capture_default_str();
   c.add_option("--alpha", o->alpha, "Chance that the lifetime alarm is ever false; with --create")
+      ->needs(create)
       ->capture_default_str();
-  c.add_option("--mean-time", o->mean_time, "Audits to a false drift alarm; with --create")->capture_default_str();
+  c.add_option("--mean-time", o->mean_time, "Audits to a false drift alarm; with --create")
+      ->needs(create)
+      ->capture_default_str();
   c.add_flag("--json", o->json, "Print JSON");
   c.callback([o, &code] { code = run(*o); });
 }

@@ -114,7 +114,9 @@ std::chrono::sys_seconds now() { return std::chrono::floor<std::chrono::seconds>
 
 Answer policy(const Table& table, const Options& o) {
   expects<ValueError>(!o.thresholds.empty(), "--thresholds is missing: fix them before looking at the data");
-  expects<ValueError>(o.epsilon >= 0.0, "--epsilon is ", o.epsilon, ", expected >= 0 for a policy");
+  // Graded losses were computed with whatever epsilon they have; without one the record holds 0.
+  const double epsilon = o.graded && std::isnan(o.epsilon) ? 0.0 : o.epsilon;
+  expects<ValueError>(epsilon >= 0.0, "--epsilon is ", epsilon, ", expected >= 0 for a policy");
   const PolicyClaim claim{.risk = {o.risk}, .beta = {o.beta}, .kind = o.graded ? LossKind::graded : LossKind::binary};
   std::vector<double> order = o.thresholds;
   const auto result = calibrate_policy(losses(table, o), order, claim);
@@ -141,7 +143,7 @@ Answer policy(const Table& table, const Options& o) {
                           "): ", result.loss, o.graded ? " summed loss in " : " violations in ", result.n,
                           " requests, limit ", result.limit, "\ncertified: ", o.graded ? "mean loss" : "violation rate",
                           " at most ", o.risk, ", with confidence ", 1.0 - o.beta, "\n");
-  answer.record = make_record(named(o.ids, !o.record.empty()), Epsilon{o.epsilon}, claim, result, o.seed, now());
+  answer.record = make_record(named(o.ids, !o.record.empty()), Epsilon{epsilon}, claim, result, o.seed, now());
   return answer;
 }
 
@@ -179,6 +181,17 @@ Answer ratio(const Table& table, const Options& o) {
   return answer;
 }
 
+// An option that does nothing would be taken for one that does.
+void refuse_unused(const CLI::App& command, const Options& o) {
+  const auto refuse = [&](const char* option) {
+    expects<ValueError>(command.count(option) == 0, option, " means nothing with --method ", o.method,
+                        ", expected it to be left out");
+  };
+  if (o.method == "conformal") refuse("--beta");
+  if (o.method != "policy")
+    for (const char* option : {"--epsilon", "--thresholds", "--losses", "--graded"}) refuse(option);
+}
+
 int run(const Options& o) {
   const Table table = Table::read(o.input);
   const Answer answer = o.method == "policy" ? policy(table, o) : ratio(table, o);
@@ -211,9 +224,10 @@ void add_calibrate(CLI::App& app, int& code) {
   c.add_option("--losses", o->losses,
                "Columns with the losses of the whole policy, one per threshold, instead of errors");
   c.add_flag("--graded", o->graded, "The losses are anything in [0, 1] instead of 0 or 1; certifies their mean");
-  c.add_option("--epsilon", o->epsilon, "Error above which a released result violates; policy only");
+  c.add_option("--epsilon", o->epsilon,
+               "Error above which a released result violates; policy only, optional with --graded");
   c.add_option("--risk", o->risk, "Rate of violations to certify (delta)")->capture_default_str();
-  c.add_option("--beta", o->beta, "Chance that the calibration is misled")->capture_default_str();
+  c.add_option("--beta", o->beta, "Chance that the calibration is misled; not conformal")->capture_default_str();
   c.add_option("--record", o->record, "File to write the record of what is certified to");
   c.add_option("--model", o->ids.model, "Ids in the record: what it holds for");
   c.add_option("--kernel", o->ids.kernel);
@@ -227,7 +241,9 @@ void add_calibrate(CLI::App& app, int& code) {
       "are bet on, which must not depend on the losses: the rows are shuffled by it. Choose it before looking "
       "at them. Default: random with --graded, else 0");
   c.add_flag("--json", o->json, "Print JSON");
-  c.callback([o, seed, &code] {
+  seed->check(whole_number);
+  c.callback([o, seed, &c, &code] {
+    refuse_unused(c, *o);
     if (o->graded && seed->empty()) o->seed = random_word();
     code = run(*o);
   });
