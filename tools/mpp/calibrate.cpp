@@ -213,7 +213,9 @@ void add_calibrate(CLI::App& app, int& code) {
   CLI::App& c = *app.add_subcommand("calibrate", "From errors and signals of past requests to a threshold or a factor");
   c.add_option("input", o->input,
                "CSV with a header or JSON lines, - for the standard input: one row per request with error_0, signal_0, "
-               "error_1, signal_1, ... of the levels below the exact one")
+               "error_1, signal_1, ... of the levels below the exact one. Not the trace alone: it has no errors "
+               "against the exact "
+               "level, and a line per decision")
       ->required();
   c.add_option("--method", o->method,
                "policy: release signals of at least a threshold. ratio: error at most kappa times the signal, with "
