@@ -4,13 +4,17 @@
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
 #include <mpp/core/guarantees/record.hpp>
 #include <mpp/core/guarantees/sample_size.hpp>
+#include <mpp/core/guarantees/sampling_coin.hpp>
 
 #include "mpp/commands.hpp"
+#include "mpp/random_word.hpp"
 #include "mpp/table.hpp"
 
 namespace mpp::tools {
@@ -40,7 +44,8 @@ struct Answer {
   std::string sentence;
 };
 
-// error_0, error_1, ... with signal_0, signal_1, ...: the levels below the exact one.
+// error_0, error_1, ... with signal_0, signal_1, ...: the levels below the exact one. A column like these that fits no
+// level is refused: a level misspelt would be a level left out, and its violations with it.
 struct Levels {
   explicit Levels(const Table& table) {
     for (std::size_t level = 0; table.has(text("error_", level)) || level == 0; ++level) {
@@ -50,17 +55,41 @@ struct Levels {
         expects<ValueError>((*errors[level])[row] >= 0.0, "row ", row + 1, ": error_", level, " is ",
                             (*errors[level])[row], ", expected >= 0");
     }
+    for (const std::string& name : table.names())
+      expects<ValueError>(known(name), "column '", name, "' belongs to none of the ", errors.size(),
+                          " levels, expected error_0, signal_0, error_1, signal_1 ... without a gap");
   }
   std::vector<const std::vector<double>*> errors, signals;
+
+ private:
+  [[nodiscard]] bool known(const std::string& name) const {
+    if (!name.starts_with("error_") && !name.starts_with("signal_")) return true;
+    for (std::size_t level = 0; level < errors.size(); ++level)
+      if (name == text("error_", level) || name == text("signal_", level)) return true;
+    return false;
+  }
 };
+
+// The rows in an order that the seed alone decides: a bet on graded losses holds only if their order does not depend on
+// their values, and files come sorted.
+std::vector<std::size_t> shuffled_rows(std::size_t rows, std::uint64_t seed) {
+  std::vector<std::pair<std::uint64_t, std::size_t>> keyed;
+  for (std::size_t row = 0; row < rows; ++row)
+    keyed.emplace_back(siphash({seed, 0}, std::as_bytes(std::span(&row, 1))), row);
+  std::sort(keyed.begin(), keyed.end());
+  std::vector<std::size_t> order;
+  for (const auto& [key, row] : keyed) order.push_back(row);
+  return order;
+}
 
 std::vector<double> losses(const Table& table, const Options& o) {
   std::vector<double> losses;
   if (!o.losses.empty()) {
     expects<ValueError>(o.losses.size() == o.thresholds.size(), "--losses names ", o.losses.size(),
                         " columns, expected ", o.thresholds.size(), ", one per threshold");
+    const std::vector<std::size_t> order = shuffled_rows(table.rows(), o.seed);
     for (const std::string& name : o.losses)
-      losses.insert(losses.end(), table.column(name).begin(), table.column(name).end());
+      for (const std::size_t row : order) losses.push_back(table.column(name)[row]);
     return losses;
   }
   expects<ValueError>(!o.graded, "--graded needs --losses: what is computed from errors and signals is 0 or 1");
@@ -85,7 +114,9 @@ std::chrono::sys_seconds now() { return std::chrono::floor<std::chrono::seconds>
 
 Answer policy(const Table& table, const Options& o) {
   expects<ValueError>(!o.thresholds.empty(), "--thresholds is missing: fix them before looking at the data");
-  expects<ValueError>(o.epsilon >= 0.0, "--epsilon is ", o.epsilon, ", expected >= 0 for a policy");
+  // Graded losses were computed with whatever epsilon they have; without one the record holds 0.
+  const double epsilon = o.graded && std::isnan(o.epsilon) ? 0.0 : o.epsilon;
+  expects<ValueError>(epsilon >= 0.0, "--epsilon is ", epsilon, ", expected >= 0 for a policy");
   const PolicyClaim claim{.risk = {o.risk}, .beta = {o.beta}, .kind = o.graded ? LossKind::graded : LossKind::binary};
   std::vector<double> order = o.thresholds;
   const auto result = calibrate_policy(losses(table, o), order, claim);
@@ -94,6 +125,7 @@ Answer policy(const Table& table, const Options& o) {
                     {"risk", o.risk},
                     {"beta", o.beta},
                     {"requests", result.n},
+                    {"seed", o.seed},
                     {"last_mean_loss", result.last_mean_loss},
                     {"least_escalation", result.least_escalation},
                     {"p_values", result.p_values},
@@ -111,7 +143,7 @@ Answer policy(const Table& table, const Options& o) {
                           "): ", result.loss, o.graded ? " summed loss in " : " violations in ", result.n,
                           " requests, limit ", result.limit, "\ncertified: ", o.graded ? "mean loss" : "violation rate",
                           " at most ", o.risk, ", with confidence ", 1.0 - o.beta, "\n");
-  answer.record = make_record(named(o.ids, !o.record.empty()), Epsilon{o.epsilon}, claim, result, o.seed, now());
+  answer.record = make_record(named(o.ids, !o.record.empty()), Epsilon{epsilon}, claim, result, o.seed, now());
   return answer;
 }
 
@@ -149,6 +181,17 @@ Answer ratio(const Table& table, const Options& o) {
   return answer;
 }
 
+// An option that does nothing would be taken for one that does.
+void refuse_unused(const CLI::App& command, const Options& o) {
+  const auto refuse = [&](const char* option) {
+    expects<ValueError>(command.count(option) == 0, option, " means nothing with --method ", o.method,
+                        ", expected it to be left out");
+  };
+  if (o.method == "conformal") refuse("--beta");
+  if (o.method != "policy")
+    for (const char* option : {"--epsilon", "--thresholds", "--losses", "--graded"}) refuse(option);
+}
+
 int run(const Options& o) {
   const Table table = Table::read(o.input);
   const Answer answer = o.method == "policy" ? policy(table, o) : ratio(table, o);
@@ -170,7 +213,9 @@ void add_calibrate(CLI::App& app, int& code) {
   CLI::App& c = *app.add_subcommand("calibrate", "From errors and signals of past requests to a threshold or a factor");
   c.add_option("input", o->input,
                "CSV with a header or JSON lines, - for the standard input: one row per request with error_0, signal_0, "
-               "error_1, signal_1, ... of the levels below the exact one")
+               "error_1, signal_1, ... of the levels below the exact one. Not the trace alone: it has no errors "
+               "against the exact "
+               "level, and a line per decision")
       ->required();
   c.add_option("--method", o->method,
                "policy: release signals of at least a threshold. ratio: error at most kappa times the signal, with "
@@ -181,9 +226,10 @@ void add_calibrate(CLI::App& app, int& code) {
   c.add_option("--losses", o->losses,
                "Columns with the losses of the whole policy, one per threshold, instead of errors");
   c.add_flag("--graded", o->graded, "The losses are anything in [0, 1] instead of 0 or 1; certifies their mean");
-  c.add_option("--epsilon", o->epsilon, "Error above which a released result violates; policy only");
+  c.add_option("--epsilon", o->epsilon,
+               "Error above which a released result violates; policy only, optional with --graded");
   c.add_option("--risk", o->risk, "Rate of violations to certify (delta)")->capture_default_str();
-  c.add_option("--beta", o->beta, "Chance that the calibration is misled")->capture_default_str();
+  c.add_option("--beta", o->beta, "Chance that the calibration is misled; not conformal")->capture_default_str();
   c.add_option("--record", o->record, "File to write the record of what is certified to");
   c.add_option("--model", o->ids.model, "Ids in the record: what it holds for");
   c.add_option("--kernel", o->ids.kernel);
@@ -191,9 +237,18 @@ void add_calibrate(CLI::App& app, int& code) {
   c.add_option("--policy", o->ids.policy);
   c.add_option("--workload", o->ids.workload);
   c.add_option("--service-class", o->ids.service_class);
-  c.add_option("--seed", o->seed, "Of the draw of these requests, for the record")->capture_default_str();
+  CLI::Option* seed = c.add_option(
+      "--seed", o->seed,
+      "Of the draw of these requests, for the record; with --graded also of the order in which their losses "
+      "are bet on, which must not depend on the losses: the rows are shuffled by it. Choose it before looking "
+      "at them. Default: random with --graded, else 0");
   c.add_flag("--json", o->json, "Print JSON");
-  c.callback([o, &code] { code = run(*o); });
+  seed->check(whole_number);
+  c.callback([o, seed, &c, &code] {
+    refuse_unused(c, *o);
+    if (o->graded && seed->empty()) o->seed = random_word();
+    code = run(*o);
+  });
 }
 
 }  // namespace mpp::tools

@@ -7,14 +7,12 @@
 #include <optional>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
 #include <mpp/core/error.hpp>
+
+#include "mpp/json_row.hpp"
 
 namespace mpp::tools {
 namespace {
-
-using Json = nlohmann::json;
 
 std::string_view trimmed(std::string_view field) {
   const auto first = field.find_first_not_of(" \t\r");
@@ -30,17 +28,8 @@ std::optional<double> number(std::string_view field) {
   return value;
 }
 
-std::optional<double> number(const Json& value) {
-  if (value.is_null()) return std::numeric_limits<double>::quiet_NaN();
-  if (value.is_boolean()) return value.get<bool>() ? 1.0 : 0.0;
-  if (value.is_number()) return value.get<double>();
-  if (value == "inf") return std::numeric_limits<double>::infinity();
-  if (value == "-inf") return -std::numeric_limits<double>::infinity();
-  return std::nullopt;
-}
-
-std::vector<std::string> split(const std::string& line, std::size_t number) {
-  expects<FormatError>(line.find('"') == line.npos, "line ", number, ": quotes in CSV are not understood");
+std::vector<std::string> split(const std::string& line) {
+  expects<FormatError>(line.find('"') == line.npos, "quotes in CSV are not understood");
   std::vector<std::string> fields;
   for (std::size_t from = 0;;) {
     const auto comma = line.find(',', from);
@@ -54,14 +43,12 @@ std::vector<std::string> split(const std::string& line, std::size_t number) {
 
 void Table::add_json(const std::string& content, std::size_t line) {
   const bool first = rows_++ == 0;
-  const Json row = Json::parse(content, nullptr, /*allow_exceptions=*/false);
-  expects<FormatError>(row.is_object(), "line ", line, ": no JSON object");
-  expects<FormatError>(first || row.size() == columns_.size(), "line ", line, ": ", row.size(), " fields, expected ",
-                       columns_.size(), " as in the first row");
-  for (const auto& [name, value] : row.items()) {
-    expects<FormatError>(first || columns_.contains(name), "line ", line, ": field '", name,
-                         "' is not in the first row");
-    add(name, number(value), line, value.dump());
+  const std::vector<JsonField> row = parse_json_row(content);
+  expects<FormatError>(first || row.size() == columns_.size(), row.size(), " fields, expected ", columns_.size(),
+                       " as in the first row");
+  for (const JsonField& field : row) {
+    expects<FormatError>(first || columns_.contains(field.name), "field '", field.name, "' is not in the first row");
+    add(field.name, field.value, line, field.came);
   }
 }
 
@@ -82,34 +69,43 @@ Table Table::read(const std::string& file) {
   Table table;
   table.file_ = file;
   std::vector<std::string> names;  // of CSV
+  std::size_t number_of_line = 0;
   try {
-    std::string line;
-    for (std::size_t number_of_line = 1; std::getline(in, line); ++number_of_line) {
-      if (trimmed(line).empty()) continue;
+    for (std::string line; std::getline(in, line);) {
+      ++number_of_line;
+      if (trimmed(line).empty()) {
+        expects<FormatError>(names.size() != 1,
+                             "a blank line, expected a value: with one column it may be a missing one");
+        continue;
+      }
       if (names.empty() && trimmed(line).front() == '{') {
         table.add_json(line, number_of_line);
         continue;
       }
-      const auto fields = split(line, number_of_line);
+      const auto fields = split(line);
       if (names.empty()) {
-        expects<FormatError>(table.rows_ == 0, "line ", number_of_line, ": no JSON object");
+        expects<FormatError>(table.rows_ == 0, "no JSON object");
         names = fields;
         for (const std::string& name : names)
-          expects<FormatError>(table.columns_.try_emplace(name).second, "line ", number_of_line, ": two columns are '",
-                               name, "'");
+          expects<FormatError>(table.columns_.try_emplace(name).second, "two columns are '", name, "'");
         continue;
       }
-      expects<FormatError>(fields.size() == names.size(), "line ", number_of_line, ": ", fields.size(),
-                           " fields, expected ", names.size());
+      expects<FormatError>(fields.size() == names.size(), fields.size(), " fields, expected ", names.size());
       for (std::size_t i = 0; i < names.size(); ++i)
         table.add(names[i], number(std::string_view(fields[i])), number_of_line, fields[i]);
       ++table.rows_;
     }
   } catch (const FormatError& error) {
-    throw FormatError(text(file, ", ", error.what()));
+    throw FormatError(text(file, ", line ", number_of_line, ": ", error.what()));
   }
   expects<FormatError>(in.eof(), file, ": reading stopped before the end");
   return table;
+}
+
+std::vector<std::string> Table::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, column] : columns_) names.push_back(name);
+  return names;
 }
 
 const std::vector<double>& Table::column(const std::string& name) const {

@@ -51,7 +51,8 @@ struct PolicyCalibration {
 /// behind it nothing is tested unless it is.
 ///
 /// @param losses      shape [thresholds, requests]: of the whole policy as run, when it releases signals of at least the
-///                    threshold; deterministic releases included, 0 where it went up to the exact level
+///                    threshold; deterministic releases included, 0 where it went up to the exact level. Graded ones in
+///                    an order that does not depend on their values: sorted by loss, they certify what is false
 /// @param thresholds  falling strictly, so the most conservative one comes first; +infinity and NaN are refused
 /// @throws CalibrationSizeError for fewer requests than minimum_samples(risk, beta): no losses would certify. Enough of
 ///         them for 0/1 losses without a violation; graded losses need more
