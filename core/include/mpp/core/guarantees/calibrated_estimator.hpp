@@ -49,6 +49,9 @@ struct AuditGate {
 /// the requests of the record's population: all levels together, so a session charges it once. A target with a smaller
 /// delta passes over the bound; one with an epsilon below the record's goes up to the exact level.
 ///
+/// A signal that releases nothing was still looked at: the bound is then NaN with the record's delta, as that of a
+/// randomized look that found none. Only a closed gate looks at nothing, and gives none().
+///
 /// beta, the chance that the calibration itself was misled, is no part of delta: it was spent once, for the record.
 /// The policy that was calibrated must be the one that runs. So what else may release a result (a deterministic bound)
 /// or skip a level was there when it was calibrated and is named in PolicyIds::policy; the gate closes all levels at once,
@@ -78,6 +81,8 @@ class CalibratedEstimator {
   [[nodiscard]] const std::string& record_id() const noexcept { return id_; }
 
  private:
+  static constexpr double no_bound = std::numeric_limits<double>::quiet_NaN();
+
   struct Ungated {};
   CalibratedEstimator(const CalibrationRecord& record, const PolicyIds& running, S signal, AuditGate gate, Ungated)
       : signal_(std::move(signal)), id_(record.id()), ratio_(record.is_ratio()), value_(record.value),
@@ -96,13 +101,13 @@ class CalibratedEstimator {
   }
 
   ErrorBound above_threshold(double signal) const {
-    return signal >= value_ ? ErrorBound::calibrated(epsilon_.value, delta_) : ErrorBound::none();  // false for NaN
+    return ErrorBound::calibrated(signal >= value_ ? epsilon_.value : no_bound, delta_);  // false for NaN
   }
 
   // Rounded up, and no smaller than a normal number, which flushing to zero leaves alone. An infinite kappa says nothing.
   ErrorBound within_ratio(double estimate) const {
     const double product = value_ * estimate;
-    if (!(estimate >= 0.0 && std::isfinite(product))) return ErrorBound::none();
+    if (!(estimate >= 0.0 && std::isfinite(product))) return ErrorBound::calibrated(no_bound, delta_);
     if (value_ == 0.0 || estimate == 0.0) return ErrorBound::calibrated(0.0, delta_);
     const double above = std::nextafter(product, std::numeric_limits<double>::infinity());
     return ErrorBound::calibrated(std::max(above, std::numeric_limits<double>::min()), delta_);
