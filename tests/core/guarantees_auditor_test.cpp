@@ -54,6 +54,17 @@ TEST(Auditor, AKeyThatWasNeverCalibratedMayNotRelease) {
   EXPECT_FALSE(auditor.may_release(other_level));
 }
 
+TEST(Auditor, AKeyThatIsAuditedForMoreThanThePromiseMayNotReleaseIt) {
+  Auditor auditor(everything);
+  auditor.recalibrated(gold, "r1", Delta{0.01});
+  EXPECT_TRUE(auditor.may_release(gold, "r1", Delta{0.01}));
+  EXPECT_TRUE(auditor.may_release(gold, "r1", Delta{0.02}));
+  for (const double promised : {std::nextafter(0.01, 0.0), 0.0, nan})
+    EXPECT_FALSE(auditor.may_release(gold, "r1", Delta{promised})) << promised;
+  EXPECT_FALSE(auditor.may_release(gold, "r2", Delta{0.01}));
+  EXPECT_FALSE(auditor.may_release(silver, "r1", Delta{0.01}));
+}
+
 TEST(Auditor, AnAlarmClosesItsKeyUntilItIsRecalibrated) {
   Auditor auditor(everything);
   for (const AuditKey& key : {gold, silver, other_level}) auditor.recalibrated(key, "r1", Delta{0.01});
@@ -91,8 +102,8 @@ TEST(Auditor, ARecordOpensAKeyOnce) {
   auditor.recalibrated(gold, "B", Delta{0.01});
   const std::string error = error_of([&] { auditor.recalibrated(gold, "A", Delta{0.01}); });
   EXPECT_TRUE(has(error, "has run under record 'A' already, expected a new calibration")) << error;
-  EXPECT_FALSE(auditor.may_release(gold, "A"));
-  EXPECT_TRUE(auditor.may_release(gold, "B"));
+  EXPECT_FALSE(auditor.may_release(gold, "A", Delta{0.01}));
+  EXPECT_TRUE(auditor.may_release(gold, "B", Delta{0.01}));
   Auditor restarted = Auditor::parse(auditor.bytes());
   EXPECT_THROW(restarted.recalibrated(gold, "A", Delta{0.01}), ValueError);
   restarted.recalibrated(gold, "C", Delta{0.01});

@@ -141,6 +141,28 @@ TEST(CalibratedEstimator, ReleasesOnlyWhileEveryKeyIsOpenUnderItsRecord) {
   EXPECT_EQ(level(), 2U);  // open again, but not for this record
 }
 
+TEST(CalibratedEstimator, AnAuditThatAllowsMoreThanTheRecordReleasesNothing) {
+  const CalibrationRecord record = policy_record(2.0, 0.25);
+  const CascadeRequest request{{0.1, 0.1}, {3.0, 3.0}};
+  for (const double allowed : {0.99, std::nextafter(0.01, 1.0), 0.01, 0.005}) {
+    Auditor auditor({.sampling_rate = 1.0});
+    auditor.recalibrated(first, record.id(), Delta{allowed});
+    const Estimator gated(record, record.ids, {}, {&auditor, {first}});
+    EXPECT_EQ(serve(gated, request, {{0.25}, {0.01}}).level, allowed <= 0.01 ? 0U : 2U) << allowed;
+  }
+}
+
+TEST(CalibratedEstimator, AGateIsOfTheWorkloadAndClassOfTheRecord) {
+  Auditor auditor({.sampling_rate = 1.0});
+  const CalibrationRecord record = policy_record(2.0, 0.25);
+  const auto error = [&](const AuditKey& key) {
+    return error_of([&] { (void)Estimator(record, record.ids, {}, {&auditor, {first, key}}); });
+  };
+  EXPECT_EQ(error(second), "no error");
+  EXPECT_TRUE(has(error({"speech", 0, ""}), "has the workload 'speech', expected that of the record, 'ranking'"));
+  EXPECT_TRUE(has(error({"ranking", 0, "gold"}), "has the service class 'gold', expected that of the record, ''"));
+}
+
 TEST(CalibratedEstimator, AGateNeedsAnAuditorAndKeys) {
   Auditor auditor({.sampling_rate = 1.0});
   const CalibrationRecord record = policy_record(2.0, 0.25);

@@ -98,10 +98,11 @@ bool Auditor::may_release(const AuditKey& key) const {
   return found != entries_.end() && found->second.alarm == Alarm::none;
 }
 
-bool Auditor::may_release(const AuditKey& key, std::string_view record) const {
+bool Auditor::may_release(const AuditKey& key, std::string_view record, Delta promised) const {
   const std::scoped_lock lock(mutex_);
   const auto found = entries_.find(key);
-  return found != entries_.end() && found->second.alarm == Alarm::none && found->second.record == record;
+  return found != entries_.end() && found->second.alarm == Alarm::none && found->second.record == record &&
+         found->second.allowed.value <= promised.value;
 }
 
 bool Auditor::selects(const AuditKey& key, std::uint64_t request) const {

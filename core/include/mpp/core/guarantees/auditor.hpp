@@ -108,8 +108,9 @@ class Auditor {
 
   /// A calibrated bound of this key may release. False for a key that is not known.
   [[nodiscard]] bool may_release(const AuditKey& key) const;
-  /// The same, for bounds that rest on this record: false also if the key runs under another one.
-  [[nodiscard]] bool may_release(const AuditKey& key, std::string_view record) const;
+  /// The same, for bounds that rest on this record and promise this rate: false also if the key runs under another record,
+  /// or if its audit allows more than the promise.
+  [[nodiscard]] bool may_release(const AuditKey& key, std::string_view record, Delta promised) const;
   /// The coin of a request of this key. False for a key that is not known: there is nothing to audit.
   [[nodiscard]] bool selects(const AuditKey& key, std::uint64_t request) const;
   /// Adds the loss of a selected request. After an alarm it is counted, and the evidence stays what it was at the alarm.

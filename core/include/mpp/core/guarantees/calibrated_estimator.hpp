@@ -31,8 +31,8 @@ struct ArchetypeSignal {
 };
 static_assert(SignalFor<ArchetypeSignal, ArchetypeTier>);
 
-/// Keys that an auditor must hold open under the record, all of them, or nothing is released. Open them (recalibrated())
-/// before the first request.
+/// Keys that an auditor must hold open under the record, all of them, or nothing is released: of the record's workload and
+/// service class, and with an allowed rate of at most its delta, since a laxer audit watches another promise.
 ///
 /// A record promises a rate over all requests. One key for all levels audits just that, if the coin is thrown for every
 /// request and those that the exact level released count with loss 0. Audited level by level, or without those, the rate may
@@ -63,12 +63,17 @@ class CalibratedEstimator {
   ///         losses: they promise a mean, and no bound for a request follows
   CalibratedEstimator(const CalibrationRecord& record, const PolicyIds& running, S signal)
       : CalibratedEstimator(record, running, std::move(signal), AuditGate{nullptr, {}}, Ungated{}) {}
-  /// @throws ValueError also for a gate without an auditor or without keys
+  /// @throws ValueError also for a gate without an auditor or without keys, or with a key of another workload or service
+  ///         class than the record's
   CalibratedEstimator(const CalibrationRecord& record, const PolicyIds& running, S signal, AuditGate gate)
       : CalibratedEstimator(record, running, std::move(signal), std::move(gate), Ungated{}) {
     expects<ValueError>(gate_.auditor != nullptr && !gate_.keys.empty(), "CalibratedEstimator: the gate has ",
                         gate_.auditor == nullptr ? "no auditor" : "no keys",
                         ", expected an auditor and at least one key");
+    for (const AuditKey& key : gate_.keys) {
+      expects_own("workload", key.workload, record.ids.workload);
+      expects_own("service class", key.service_class, record.ids.service_class);
+    }
   }
 
   ErrorBound bound(const typename T::Request& request, const typename T::State& state, const typename T::Result& result,
@@ -93,10 +98,15 @@ class CalibratedEstimator {
         "CalibratedEstimator: the record is of graded losses, expected violations: a mean bounds no request");
   }
 
-  // Fails closed: also when a key runs under another record.
+  static void expects_own(const char* what, const std::string& came, const std::string& expected) {
+    expects<ValueError>(came == expected, "CalibratedEstimator: a key of the gate has the ", what, " '", came,
+                        "', expected that of the record, '", expected, "'");
+  }
+
+  // Fails closed: also when a key runs under another record or is audited for more than it promises.
   bool open() const {
     for (const AuditKey& key : gate_.keys)
-      if (!gate_.auditor->may_release(key, id_)) return false;
+      if (!gate_.auditor->may_release(key, id_, delta_)) return false;
     return true;
   }
 
