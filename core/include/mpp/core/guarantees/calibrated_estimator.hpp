@@ -34,6 +34,10 @@ static_assert(SignalFor<ArchetypeSignal, ArchetypeTier>);
 /// Keys that an auditor must hold open under the record, all of them, or nothing is released: of the record's workload and
 /// service class, and with an allowed rate of at most its delta, since a laxer audit watches another promise.
 ///
+/// Open them (recalibrated()) before the estimator is made: one that finds a key closed then stays closed, and after an
+/// alarm no record opens a key again. So a gate goes from open to closed once, and a level is never asked by a request
+/// whose lower levels found it closed.
+///
 /// A record promises a rate over all requests. One key for all levels audits just that, if the coin is thrown for every
 /// request and those that the exact level released count with loss 0. Audited level by level, or without those, the rate may
 /// be above delta while the promise is kept, and an alarm is no longer rarely false: it only closes too early.
@@ -54,8 +58,9 @@ struct AuditGate {
 ///
 /// beta, the chance that the calibration itself was misled, is no part of delta: it was spent once, for the record.
 /// The policy that was calibrated must be the one that runs. So what else may release a result (a deterministic bound)
-/// or skip a level was there when it was calibrated and is named in PolicyIds::policy; the gate closes all levels at once,
-/// because a result that one level may not release would otherwise come from another level, which nobody calibrated.
+/// or skip a level was there when it was calibrated and is named in PolicyIds::policy; a gate that was closed for one level
+/// of a request is closed for those above, because what the one level may not release would otherwise come from another
+/// level, which nobody calibrated. An alarm in the midst of a request only sends it up to the exact level.
 template <Tier T, SignalFor<T> S>
 class CalibratedEstimator {
  public:
@@ -74,6 +79,7 @@ class CalibratedEstimator {
       expects_own("workload", key.workload, record.ids.workload);
       expects_own("service class", key.service_class, record.ids.service_class);
     }
+    opened_ = open();
   }
 
   ErrorBound bound(const typename T::Request& request, const typename T::State& state, const typename T::Result& result,
@@ -105,6 +111,7 @@ class CalibratedEstimator {
 
   // Fails closed: also when a key runs under another record or is audited for more than it promises.
   bool open() const {
+    if (!opened_) return false;
     for (const AuditKey& key : gate_.keys)
       if (!gate_.auditor->may_release(key, id_, delta_)) return false;
     return true;
@@ -130,6 +137,7 @@ class CalibratedEstimator {
   Epsilon epsilon_;
   Delta delta_;
   AuditGate gate_;
+  bool opened_ = true;  // when the estimator was made: a key that opens later would be closed for half of a request
 };
 static_assert(EstimatorFor<CalibratedEstimator<ArchetypeTier, ArchetypeSignal>, ArchetypeTier>);
 
