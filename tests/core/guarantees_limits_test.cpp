@@ -177,6 +177,8 @@ TEST(MinimumSamples, AreTheKnownOnes) {
   EXPECT_EQ(minimum_samples(Delta{0.01}, beta), 299U);
   EXPECT_EQ(minimum_samples(Delta{0.001}, beta), 2995U);
   EXPECT_EQ(minimum_samples(Delta{0.01}, Delta{0.01}), 459U);
+  EXPECT_EQ(minimum_samples(Delta{0.5}, Delta{1e-300}), 997U);      // 996.58 = log2(10^300)
+  EXPECT_EQ(minimum_samples(Delta{0.999999}, Delta{1e-300}), 51U);  // 50.0000000001: the double is below 1 - 10^-6
   EXPECT_EQ(minimum_samples(Delta{0.001}, Delta{0.01}), 4603U);
   EXPECT_EQ(minimum_samples(Delta{0.01}, Delta{0.05 / 4}), 437U);
 }
