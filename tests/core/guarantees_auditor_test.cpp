@@ -54,6 +54,17 @@ TEST(Auditor, AKeyThatWasNeverCalibratedMayNotRelease) {
   EXPECT_FALSE(auditor.may_release(other_level));
 }
 
+TEST(Auditor, AKeyThatIsAuditedForMoreThanThePromiseMayNotReleaseIt) {
+  Auditor auditor(everything);
+  auditor.recalibrated(gold, "r1", Delta{0.01});
+  EXPECT_TRUE(auditor.may_release(gold, "r1", Delta{0.01}));
+  EXPECT_TRUE(auditor.may_release(gold, "r1", Delta{0.02}));
+  for (const double promised : {std::nextafter(0.01, 0.0), 0.0, nan})
+    EXPECT_FALSE(auditor.may_release(gold, "r1", Delta{promised})) << promised;
+  EXPECT_FALSE(auditor.may_release(gold, "r2", Delta{0.01}));
+  EXPECT_FALSE(auditor.may_release(silver, "r1", Delta{0.01}));
+}
+
 TEST(Auditor, AnAlarmClosesItsKeyUntilItIsRecalibrated) {
   Auditor auditor(everything);
   for (const AuditKey& key : {gold, silver, other_level}) auditor.recalibrated(key, "r1", Delta{0.01});
@@ -82,6 +93,32 @@ TEST(Auditor, AnAlarmClosesItsKeyUntilItIsRecalibrated) {
   EXPECT_EQ(fresh.loss, 0.0);
   EXPECT_EQ(fresh.drift, 0.0);
   EXPECT_NEAR(fresh.log_e_value, 0.0, 1e-12);
+}
+
+TEST(Auditor, ARecordOpensAKeyOnce) {
+  Auditor auditor(everything);
+  auditor.recalibrated(gold, "A", Delta{0.01});
+  violations_to_alarm(auditor, gold);
+  auditor.recalibrated(gold, "B", Delta{0.01});
+  const std::string error = error_of([&] { auditor.recalibrated(gold, "A", Delta{0.01}); });
+  EXPECT_TRUE(has(error, "has run under record 'A' already, expected a new calibration")) << error;
+  EXPECT_FALSE(auditor.may_release(gold, "A", Delta{0.01}));
+  EXPECT_TRUE(auditor.may_release(gold, "B", Delta{0.01}));
+  Auditor restarted = Auditor::parse(auditor.bytes());
+  EXPECT_THROW(restarted.recalibrated(gold, "A", Delta{0.01}), ValueError);
+  restarted.recalibrated(gold, "C", Delta{0.01});
+  for (const char* old : {"A", "B", "C"}) EXPECT_THROW(restarted.recalibrated(gold, old, Delta{0.01}), ValueError);
+  restarted.recalibrated(silver, "A", Delta{0.01});  // another key
+}
+
+TEST(Auditor, CountsTheRecordsOfAKey) {
+  Auditor auditor(everything);
+  for (std::size_t i = 0; i <= Auditor::max_past_records; ++i)
+    auditor.recalibrated(gold, std::to_string(i), Delta{0.1});
+  const auto before = auditor.bytes();
+  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated(gold, "next", Delta{0.1}); }), "has run under 4097 records"));
+  EXPECT_EQ(auditor.bytes(), before);
+  EXPECT_EQ(Auditor::parse(before).bytes(), before);
 }
 
 TEST(Auditor, BothDetectorsCanRaiseTheAlarm) {
@@ -181,7 +218,7 @@ std::unique_ptr<Auditor> without_evidence(const Auditor& auditor) {
 // Writes its reals with 15 digits: the last bits are lost.
 std::unique_ptr<Auditor> in_fifteen_digits(const Auditor& auditor) {
   auto state = auditor.bytes();
-  const std::size_t last = state.size() - 8;
+  const std::size_t last = state.size() - 16;  // before the number of past records
   double value = 0.0;
   std::memcpy(&value, state.data() + last, 8);
   value = std::stod([&] {
@@ -230,7 +267,7 @@ std::string refusal(const std::vector<std::byte>& state) {
 TEST(AuditState, SaysWhatIsWrong) {
   EXPECT_TRUE(has(refusal({}), "field 'magic': came 0 bytes"));
   EXPECT_TRUE(has(refusal(with(magic, std::uint64_t{1})), "this is no audit state"));
-  EXPECT_TRUE(has(refusal(with(version, std::uint64_t{2})), "field 'version': came 2, expected from 1 to 1"));
+  EXPECT_TRUE(has(refusal(with(version, std::uint64_t{1})), "field 'version': came 1, expected from 2 to 2"));
   EXPECT_TRUE(has(refusal(with(count_of_ratios, std::uint64_t{16})), "field 'alternatives': came 16"));
   EXPECT_TRUE(has(refusal(with(first_ratio, 1.5)), "field 'odds ratio': came 1.5, expected 1.25"));
   EXPECT_TRUE(has(refusal(with(rate, 0.0)), "sampling_rate is 0"));

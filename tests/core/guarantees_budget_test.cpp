@@ -8,6 +8,10 @@
 #include <random>
 
 #include <mpp/core/error.hpp>
+#include <mpp/core/guarantees/calibrated_estimator.hpp>
+
+#include "fuzz/calibration_record_property.hpp"
+#include "support/cascade.hpp"
 
 namespace mpp::guarantees {
 namespace {
@@ -120,6 +124,52 @@ TEST(WorkflowLedger, StepsThatPayForTheirLooksFailAsRarelyAsPromised) {
 }
 TEST(WorkflowLedger, TheTestAboveCatchesStepsThatPayOnlyWhenTheyWin) {
   EXPECT_GT(workflows_that_fail<false>(0.1), 0.1 + std::sqrt(std::log(1e9) / (2.0 * 2000)));
+}
+
+// The same with steps that are served: 5 % of the requests have a high signal and a wrong result, as the record allows; the
+// exact level releases the others.
+template <class Price>
+double served_workflows_that_fail(WorkflowLedger fresh, double delta, Price price) {
+  using namespace mpp::test;
+  CalibrationRecord record = sample_record();
+  record.epsilon = Epsilon{0.25};
+  record.delta = {delta};
+  record.beta = Delta{0.05};
+  record.value = 2.0;
+  record.n = 2000;
+  record.k = 95.0;
+  const CalibratedEstimator<CascadeTier, CascadeSignal> estimator(record, record.ids, {});
+  const CascadeTier tier;
+  Ledger bytes{Footprint{}};
+  const Controller controller(tier, estimator, bytes.root());
+  std::mt19937_64 random(1);
+  std::uniform_real_distribution<double> uniform;
+  constexpr int workflows = 500;
+  int failed = 0;
+  for (int w = 0; w < workflows; ++w) {
+    WorkflowLedger ledger = fresh;
+    bool wrong = false;
+    for (int step = 0; step < 200 && !wrong; ++step) {
+      const CascadeRequest request{{9.0, 9.0}, {uniform(random) < 0.05 ? 3.0 : 1.0, 1.0}};
+      const auto outcome = controller.serve(request, {.epsilon = {0.25}, .delta = ledger.share()});
+      wrong = outcome.value() > 0.25;
+      ledger.charge(price(outcome));
+    }
+    failed += wrong;
+  }
+  return static_cast<double>(failed) / workflows;
+}
+const auto price_of_looks = [](const auto& outcome) { return outcome.looked; };
+const auto price_of_wins = [](const auto& outcome) { return outcome.bound.delta(); };
+const double most_failures = 0.1 + std::sqrt(std::log(1e9) / (2.0 * 500));  // Hoeffding
+
+TEST(WorkflowLedger, ServedStepsFailAsRarelyAsPromised) {
+  EXPECT_LE(served_workflows_that_fail(WorkflowLedger::unknown(Delta{0.1}), 0.06, price_of_looks), most_failures);
+  EXPECT_LE(served_workflows_that_fail(WorkflowLedger::known(Delta{0.1}, 1), 0.06, price_of_looks), most_failures);
+}
+TEST(WorkflowLedger, TheTestAboveCatchesThePriceOfTheReleaseAlone) {
+  EXPECT_GT(served_workflows_that_fail(WorkflowLedger::unknown(Delta{0.1}), 0.06, price_of_wins), most_failures);
+  EXPECT_GT(served_workflows_that_fail(WorkflowLedger::known(Delta{0.1}, 1), 0.06, price_of_wins), most_failures);
 }
 
 TEST(WorkflowLedger, NearUnderflowNothingIsSpent) {

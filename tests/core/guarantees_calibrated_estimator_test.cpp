@@ -123,22 +123,72 @@ const AuditKey first{"ranking", 0, ""}, second{"ranking", 1, ""};
 TEST(CalibratedEstimator, ReleasesOnlyWhileEveryKeyIsOpenUnderItsRecord) {
   Auditor auditor({.sampling_rate = 1.0});
   const CalibrationRecord record = policy_record(2.0, 0.25);
-  const Estimator gated(record, record.ids, {}, {&auditor, {first, second}});
   const CascadeRequest request{{0.1, 0.1}, {3.0, 3.0}};
   const QualityTarget target{{0.25}, {0.01}};
-  const auto level = [&] { return serve(gated, request, target).level; };
+  const auto fresh = [&] { return Estimator(record, record.ids, {}, {&auditor, {first, second}}); };
+  const auto level = [&] { return serve(fresh(), request, target).level; };
   EXPECT_EQ(level(), 2U);  // no key is known
-  auditor.recalibrated(first, gated.record_id(), Delta{0.01});
+  auditor.recalibrated(first, record.id(), Delta{0.01});
   EXPECT_EQ(level(), 2U);
   auditor.recalibrated(second, "another record", Delta{0.01});
   EXPECT_EQ(level(), 2U);
-  auditor.recalibrated(second, gated.record_id(), Delta{0.01});
+  auditor.recalibrated(second, record.id(), Delta{0.01});
   EXPECT_EQ(level(), 0U);
   // An alarm of the second level closes the first one too, and the other way round.
+  const Estimator made_before = fresh();
   for (std::uint64_t i = 0; auditor.may_release(second); ++i) auditor.observe(second, i, 1.0);
-  EXPECT_EQ(level(), 2U);
+  for (const Estimator& gated : {made_before, fresh()}) EXPECT_EQ(serve(gated, request, target).level, 2U);
   auditor.recalibrated(second, "the next record", Delta{0.01});
-  EXPECT_EQ(level(), 2U);  // open again, but not for this record
+  for (const Estimator& gated : {made_before, fresh()})
+    EXPECT_EQ(serve(gated, request, target).level, 2U);  // open again, but not for this record
+}
+
+// Good at level 0 and bad at level 1, with high signals: the policy releases it at level 0.
+TEST(CalibratedEstimator, AGateThatOpensOrClosesBetweenTwoLevelsReleasesNothingThatThePolicyWouldNot) {
+  Auditor auditor({.sampling_rate = 1.0});
+  const CalibrationRecord record = policy_record(2.0, 0.25);
+  const CascadeTier tier;
+  Ledger ledger{Footprint{}};
+  const auto released_after = [&](const CascadeRequest& request, const auto& between) {
+    const Estimator gated(record, record.ids, {}, {&auditor, {first}});
+    const Controller controller(tier, gated, ledger.root());
+    auto session = controller.start(request, {{0.25}, {0.01}});
+    EXPECT_TRUE(session.advance());
+    EXPECT_FALSE(session.done());
+    between();
+    while (!session.done()) EXPECT_TRUE(session.advance());
+    return session.take().level;
+  };
+  EXPECT_EQ(released_after({{0.1, 9.0}, {3.0, 3.0}}, [&] { auditor.recalibrated(first, record.id(), {0.01}); }), 2U);
+  const CascadeRequest good_at_level_1{{9.0, 0.1}, {1.0, 3.0}};
+  EXPECT_EQ(released_after(good_at_level_1, [] {}), 1U);
+  EXPECT_EQ(released_after(good_at_level_1,
+                           [&] {
+                             for (std::uint64_t i = 0; auditor.may_release(first); ++i) auditor.observe(first, i, 1.0);
+                           }),
+            2U);
+}
+
+TEST(CalibratedEstimator, AnAuditThatAllowsMoreThanTheRecordReleasesNothing) {
+  const CalibrationRecord record = policy_record(2.0, 0.25);
+  const CascadeRequest request{{0.1, 0.1}, {3.0, 3.0}};
+  for (const double allowed : {0.99, std::nextafter(0.01, 1.0), 0.01, 0.005}) {
+    Auditor auditor({.sampling_rate = 1.0});
+    auditor.recalibrated(first, record.id(), Delta{allowed});
+    const Estimator gated(record, record.ids, {}, {&auditor, {first}});
+    EXPECT_EQ(serve(gated, request, {{0.25}, {0.01}}).level, allowed <= 0.01 ? 0U : 2U) << allowed;
+  }
+}
+
+TEST(CalibratedEstimator, AGateIsOfTheWorkloadAndClassOfTheRecord) {
+  Auditor auditor({.sampling_rate = 1.0});
+  const CalibrationRecord record = policy_record(2.0, 0.25);
+  const auto error = [&](const AuditKey& key) {
+    return error_of([&] { (void)Estimator(record, record.ids, {}, {&auditor, {first, key}}); });
+  };
+  EXPECT_EQ(error(second), "no error");
+  EXPECT_TRUE(has(error({"speech", 0, ""}), "has the workload 'speech', expected that of the record, 'ranking'"));
+  EXPECT_TRUE(has(error({"ranking", 0, "gold"}), "has the service class 'gold', expected that of the record, ''"));
 }
 
 TEST(CalibratedEstimator, AGateNeedsAnAuditorAndKeys) {

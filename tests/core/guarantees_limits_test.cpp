@@ -54,6 +54,19 @@ TEST(ClopperPearsonLimit, StaysOrderedAtExtremeLevelsAndSizes) {
     }
 }
 
+TEST(Limits, TakeEveryLevelBetween0And1) {
+  const std::vector<double> losses(1000, 0.25);
+  const double least = std::numeric_limits<double>::min();
+  for (const double beta : {tiny, 3.0 * tiny, 0.5 * least, least, 2.0 * least, 3.0 * least, 1e-300, 1.0 - 0x1p-53})
+    for (const auto& [upper, lower] : {std::pair{&hoeffding_bentkus_upper, &hoeffding_bentkus_lower},
+                                       std::pair{&empirical_bernstein_upper, &empirical_bernstein_lower},
+                                       std::pair{&betting_upper, &betting_lower}}) {
+      EXPECT_TRUE(upper(losses, Delta{beta}) > 0.25 && upper(losses, Delta{beta}) <= 1.0) << beta;
+      EXPECT_TRUE(lower(losses, Delta{beta}) < 0.25 && lower(losses, Delta{beta}) >= 0.0) << beta;
+    }
+  EXPECT_LT(hoeffding_bentkus_upper(losses, Delta{tiny}), 0.9);  // Hoeffding's half still says something
+}
+
 TEST(Limits, HaveTheValuesOfThePublishedTable) {
   // 1 % failures in 1000, level 95 %: Hoeffding-Bentkus .0189, empirical Bernstein .0272, Clopper-Pearson .0169.
   std::vector<double> losses(1000, 0.0);
@@ -164,6 +177,8 @@ TEST(MinimumSamples, AreTheKnownOnes) {
   EXPECT_EQ(minimum_samples(Delta{0.01}, beta), 299U);
   EXPECT_EQ(minimum_samples(Delta{0.001}, beta), 2995U);
   EXPECT_EQ(minimum_samples(Delta{0.01}, Delta{0.01}), 459U);
+  EXPECT_EQ(minimum_samples(Delta{0.5}, Delta{1e-300}), 997U);      // 996.58 = log2(10^300)
+  EXPECT_EQ(minimum_samples(Delta{0.999999}, Delta{1e-300}), 51U);  // 50.0000000001: the double is below 1 - 10^-6
   EXPECT_EQ(minimum_samples(Delta{0.001}, Delta{0.01}), 4603U);
   EXPECT_EQ(minimum_samples(Delta{0.01}, Delta{0.05 / 4}), 437U);
 }

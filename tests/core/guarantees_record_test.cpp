@@ -165,6 +165,27 @@ TEST(CalibrationRecord, RefusesNumbersThatDoNotSupportTheClaim) {
   const auto graded = [](Record& r) { r.method = CalibrationMethod::fixed_sequence_betting, r.k = 2.5; };
   EXPECT_EQ(error(graded), "no error");
   EXPECT_TRUE(has(error([&](Record& r) { graded(r), r.n = 298; }), "n is 298, expected at least 299"));
+  EXPECT_EQ(error([&](Record& r) { graded(r), r.k = 473 - 299.58; }), "no error");  // ln(20) / 0.01 = 299.573...
+  for (const double k : {473 - 299.57, 473.0})
+    EXPECT_TRUE(has(error([&](Record& r) { graded(r), r.k = k; }), "expected less: with n = 473")) << k;
+}
+
+// What a calibration can certify is never refused: least losses first, then as many of 1 as there may be.
+TEST(CalibrationRecord, AcceptsEveryGradedSumThatACalibrationCertifies) {
+  int accepted = 0;
+  for (const double risk : {0.05, 0.3, 0.9})
+    for (const double least : {0.0, 0.01})
+      for (std::size_t low = 1; low <= 100; ++low) {
+        const PolicyClaim claim{.risk = {risk}, .beta = {0.05}, .kind = LossKind::graded};
+        std::vector<double> losses(low, least);
+        losses.resize(100, 1.0);
+        const auto result = calibrate_policy(losses, std::vector<double>{0.5}, claim);
+        if (!result.index) continue;
+        ++accepted;
+        EXPECT_NO_THROW((void)make_record(sample_record().ids, Epsilon{0.1}, claim, result, 7, {}))
+            << risk << ' ' << low;
+      }
+  EXPECT_GT(accepted, 50);
 }
 
 TEST(CalibrationRecord, IsMadeOnlyOfWhatWasCertified) {

@@ -15,6 +15,7 @@ enum class Flaw {
   forgives_overdrafts,   ///< drops a bound that overdrew its share, but certifies above it
   forgets_at_exact,      ///< reports delta 0 at the exact level, whatever was pruned on the way
   charges_per_look,      ///< charges a calibrated promise once per look
+  charges_winners,       ///< counts a calibrated promise as looked at only if it released
   keeps_bytes_on_throw,  ///< returns bytes at the end, not by destruction
   runs_without_memory,   ///< takes the denied level all the same
 };
@@ -41,11 +42,10 @@ struct PlainLoop {
                                            QualityTarget target, Reservation& reservation) {
     Outcome<typename T::Result> outcome;
     typename T::State state{};
-    Delta spent{};
+    Delta spent{}, policy{};
     bool overdrawn = false;
     const Level top = tier.levels() - 1;
     const double looks = flaw == Flaw::full_delta_per_look ? 1.0 : static_cast<double>(tier.levels());
-    const Delta share{target.delta.value / looks};
     for (Level level = 0; level <= top; ++level) {
       outcome.denial = reservation.try_grow(tier.increment(request, state, level));
       if (outcome.denial && flaw != Flaw::runs_without_memory) {
@@ -55,6 +55,8 @@ struct PlainLoop {
       tier.materialise(request, state, level);
       outcome.raw = tier.execute(request, state, level);
       outcome.level = level;
+      const Delta share{(policy.value > 0.0 ? target.delta.value - policy.value - spent.value : target.delta.value) /
+                        looks};
       ErrorBound bound =
           level == top ? ErrorBound::exact() : estimator.bound(request, state, *outcome.raw, level, share);
       const bool calibrated = bound.kind() == BoundKind::calibrated;
@@ -66,6 +68,10 @@ struct PlainLoop {
       if (!calibrated || flaw == Flaw::charges_per_look) spent = spent + bound.delta();
       Delta owed = calibrated && flaw != Flaw::charges_per_look ? spent + bound.delta() : spent;
       if (flaw == Flaw::forgets_at_exact && level == top) owed = {};
+      if (calibrated && (delta <= target.delta.value) &&
+          (flaw != Flaw::charges_winners || bound.within(target.epsilon)))
+        policy.value = std::max(policy.value, delta);
+      outcome.looked = spent + policy;
       outcome.bound = calibrated          ? ErrorBound::calibrated(bound.value(), owed)
                       : owed.value == 0.0 ? bound
                                           : ErrorBound::randomized(bound.value(), owed);

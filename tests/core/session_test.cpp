@@ -82,6 +82,18 @@ bool a_calibrated_promise_is_charged_once(Loop loop) {
 }
 
 template <class Loop>
+bool a_calibrated_policy_counts_as_looked_at(Loop loop) {
+  for (const double value : {1.0, nan}) {  // too large a bound, and a look that found none
+    Ledger ledger(host(1000));
+    const Scripted calibrated{[=](Level, Delta) { return ErrorBound::calibrated(value, {0.3}); }};
+    const auto outcome = loop(LadderTier{}, calibrated, Ask{}, {.epsilon = {0.5}, .delta = {0.3}}, ledger.root());
+    if (!outcome.certified() || outcome.level != 2) return false;
+    if (outcome.bound.delta().value != 0.0 || outcome.looked.value != 0.3) return false;
+  }
+  return true;
+}
+
+template <class Loop>
 bool a_throw_returns_every_byte(Loop& loop, Ledger& ledger) {
   for (const Step step : {Step::increment, Step::materialise, Step::execute, Step::bound})
     for (const Level level : {0u, 1u, 2u}) {
@@ -144,6 +156,14 @@ TEST(Session, TheTestAboveCatchesALoopThatChargesItPerLook) {
   EXPECT_FALSE(a_calibrated_promise_is_charged_once(PlainLoop<Flaw::charges_per_look>{}));
 }
 
+TEST(Session, ACalibratedPolicyThatReleasedNothingCountsAsLookedAt) {
+  EXPECT_TRUE(a_calibrated_policy_counts_as_looked_at(RealLoop{}));
+  EXPECT_TRUE(a_calibrated_policy_counts_as_looked_at(PlainLoop<Flaw::none>{}));
+}
+TEST(Session, TheTestAboveCatchesALoopThatCountsOnlyWinners) {
+  EXPECT_FALSE(a_calibrated_policy_counts_as_looked_at(PlainLoop<Flaw::charges_winners>{}));
+}
+
 TEST(Session, AThrowInAnyStepReturnsEveryByte) {
   Ledger ledger(host(1000));
   RealLoop loop;
@@ -197,6 +217,32 @@ TEST(Session, ACalibratedPromiseWeakerThanTheTargetIsPassedOverAndCostsNothing) 
   EXPECT_TRUE(outcome.certified());
   EXPECT_EQ(outcome.level, 2u);
   EXPECT_EQ(outcome.bound.kind(), BoundKind::deterministic);
+  EXPECT_EQ(outcome.looked.value, 0.0);
+}
+
+TEST(Session, WhatWasLookedAtIsAtMostDeltaInAnyOrder) {
+  Ledger ledger(host(1000));
+  for (const double policy : {0.0, 0.1, 0.3, 0.7, 0.75, 0.8})
+    for (const Level first : {0u, 1u, 2u, 3u, 4u}) {
+      double looked = 0.0;  // the looks that were let in, as the script sees them; all are exact in double
+      double asked = 0.0;
+      const Scripted hybrid{[&](Level level, Delta share) {
+        if (level < first) {
+          looked += share.value;
+          return ErrorBound::randomized(1.0, share);
+        }
+        if (level == first) {
+          asked = looked + policy <= 0.75 ? policy : 0.0;
+          return ErrorBound::calibrated(nan, {policy});
+        }
+        looked += share.value;
+        return ErrorBound::randomized(level == 4 ? 0.0 : 1.0, share);
+      }};
+      const auto outcome = RealLoop{}(LadderTier{.level_count = 6}, hybrid, Ask{}, {{0.5}, {0.75}}, ledger.root());
+      EXPECT_TRUE(outcome.certified()) << policy << ' ' << first;
+      EXPECT_LE(outcome.looked.value, 0.75) << policy << ' ' << first;
+      EXPECT_NEAR(outcome.looked.value, looked + asked, 1e-12) << policy << ' ' << first;
+    }
 }
 
 TEST(Session, ACalibratedPromiseAndTheRandomizedLooksBelowItShareDelta) {
@@ -210,6 +256,7 @@ TEST(Session, ACalibratedPromiseAndTheRandomizedLooksBelowItShareDelta) {
   EXPECT_EQ(run(0.5).level, 1u);  // 0.75 / 3 + 0.5 is all of delta
   EXPECT_EQ(run(0.5).bound.delta().value, 0.75);
   EXPECT_EQ(run(0.5).bound.kind(), BoundKind::calibrated);
+  EXPECT_EQ(run(0.5).looked.value, 0.75);
   EXPECT_EQ(run(0.51).level, 2u);
   EXPECT_TRUE(run(0.51).certified());
 }

@@ -46,7 +46,7 @@ inline std::vector<std::byte> sample_audit_state() {
   Auditor auditor({.sampling_rate = 0.5, .seed = {3, 4}});
   const AuditKey open{"ranking", 1, "gold"}, closed{"speech", 0, ""};
   auditor.recalibrated(open, "r1", Delta{0.1});
-  auditor.recalibrated(closed, "r2", Delta{0.01});
+  for (const char* record : {"r0", "r1", "r2"}) auditor.recalibrated(closed, record, Delta{0.01});
   for (std::uint64_t request = 0; request < 200; ++request) {
     if (auditor.selects(open, request)) auditor.observe(open, request, request % 9 == 0 ? 0.3 : 0.0);
     if (auditor.selects(closed, request)) auditor.observe(closed, request, 1.0);

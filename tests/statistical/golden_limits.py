@@ -39,7 +39,7 @@ print("struct GoldenLimit {\n  std::uint64_t violations, n;\n  double beta;\n  c
 print("inline constexpr GoldenLimit golden_limits[] = {")
 for n in (1000, 5000, 100000):
     for k in (1, 7, n // 100, n // 20, n // 2, n - 40):
-        for beta in (0.05, 1e-6):  # the doubles, exactly: mpf(float) converts without rounding
+        for beta in (0.05, 1e-6, 1e-300, 3e-308):  # the doubles, exactly: mpf(float) converts without rounding
             b = mpf(beta)
             print(f'    {{{k}, {n}, {beta}, "{nstr(upper(k, n, b), 30)}", "{nstr(lower(k, n, b), 30)}"}},')
 print("};\n\n}  // namespace mpp::statistical")

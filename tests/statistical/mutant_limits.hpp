@@ -125,26 +125,27 @@ inline double nan_passes(Losses losses, Delta beta) {
   return bernstein(losses, beta, {});
 }
 
-// P(Bin(n, p) <= k) in plain double from the first term on: rounding is not accounted for, terms underflow to 0.
-inline double plain_tail(Count count, double p) {
+// P(Bin(n, p) <= k) in plain double from the first term on. Its rounding is not accounted for; or it is, amply, and what
+// is wrong is that terms are flushed to 0.
+inline double plain_tail(Count count, double p, bool flushes) {
   const double n = static_cast<double>(count.n);
   double term = std::pow(1.0 - p, n);
-  if (term < 0x1p-1022) term = 0.0;  // flush to zero
+  if (flushes && term < 0x1p-1022) term = 0.0;
   double sum = term;
   for (double j = 1.0; j <= static_cast<double>(count.violations); ++j) {
     term *= (n - j + 1.0) / j * (p / (1.0 - p));
     sum += term;
   }
-  return sum;
+  return flushes ? sum * (1.0 + 1e-9) : sum;
 }
 // Bisection of a plain tail. `steps` of it; returns the outer end or the midpoint of what is left.
-inline double plain_limit(Count count, Delta beta, int steps, bool midpoint) {
+inline double plain_limit(Count count, Delta beta, int steps, bool midpoint, bool flushes = false) {
   if (count.violations == count.n) return 1.0;
   double bad = 0.0;
   double good = 1.0;
   for (int i = 0; i < steps; ++i) {
     const double middle = 0.5 * (bad + good);
-    (plain_tail(count, middle) <= beta.value ? good : bad) = middle;
+    (plain_tail(count, middle, flushes) <= beta.value ? good : bad) = middle;
   }
   return midpoint ? 0.5 * (bad + good) : good;
 }

@@ -123,7 +123,7 @@ inline std::vector<Procedure> mutants() {
                    [](Count c, Delta beta) { return mutant::plain_limit(c, beta, 60, false); }),
       by_input("fast-math: the comparison that catches NaN is dropped", mutant::nan_passes),
       by_validity(binary_claim("flush to zero: small terms of a tail vanish",
-                               [](Count c, Delta beta) { return mutant::plain_limit(c, beta, 60, false); })),
+                               [](Count c, Delta beta) { return mutant::plain_limit(c, beta, 60, false, true); })),
       by_formula("flush to zero: subnormal losses vanish", Formula::hoeffding_bentkus, mutant::flushed_losses, true),
       by_validity(binary_claim("one-sided limit at twice beta",
                                [](Count c, Delta beta) { return clopper_pearson_upper(c, Delta{2.0 * beta.value}); })),

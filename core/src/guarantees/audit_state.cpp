@@ -14,7 +14,7 @@ namespace mpp::guarantees {
 namespace {
 
 constexpr std::uint64_t magic = 0x54494455412D504D;  // "MP-AUDIT"
-constexpr std::uint64_t version = 1;
+constexpr std::uint64_t version = 2;
 
 void write(AuditBytes& out, const AuditSettings& settings) {
   out.add(settings.sampling_rate);
@@ -69,6 +69,8 @@ class Auditor::Writer {
     out.add(entry.loss);
     for (const double value : entry.lifetime.log_wealth()) out.add(value);
     for (const double value : entry.drift.sums()) out.add(value);
+    out.add(std::uint64_t{entry.past.size()});
+    for (const std::uint64_t mark : entry.past) out.add(mark);
   }
 };
 
@@ -118,7 +120,16 @@ class Auditor::Reader {
     entry.lifetime = EProcess(allowed, read_evidence(in_, "log_wealth", -3.0 * audited, 3.0 * audited));
     const double most = entry.audited == 0 ? 0.0 : ShiryaevRoberts::max_sum;
     entry.drift = ShiryaevRoberts(allowed, read_evidence(in_, "drift", 0.0, most));
+    read_past(entry);
     return entry;
+  }
+
+  void read_past(Entry& entry) {
+    for (std::uint64_t left = in_.word("past records", 0, max_past_records); left > 0; --left) {
+      const std::uint64_t mark = in_.word("past record");
+      if (!entry.past.empty() && mark <= entry.past.back()) in_.fail("past record", text(mark), "ascending ones");
+      entry.past.push_back(mark);
+    }
   }
 
   // No run leaves a key open over evidence that calls for an alarm.

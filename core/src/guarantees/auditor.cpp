@@ -1,5 +1,6 @@
 #include <mpp/core/guarantees/auditor.hpp>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -27,6 +28,11 @@ std::uint64_t stream(Seed seed, const AuditKey& key) {
   bytes.add(static_cast<std::uint64_t>(key.level));
   bytes.add(key.service_class);
   return siphash(seed, bytes.view());
+}
+
+// Of a record under which a key has run. Two records that share it make a new one look old, which only keeps a key closed.
+std::uint64_t fingerprint(Seed seed, std::string_view record) {
+  return siphash(seed, std::as_bytes(std::span(record)));
 }
 
 template <class Entries>
@@ -75,8 +81,14 @@ void Auditor::recalibrated(const AuditKey& key, std::string_view record, Delta a
     entries_.emplace(key, std::move(fresh));
     return;
   }
-  expects<ValueError>(found->second.record != record, "Auditor: ", print(key), " runs under record '", record,
+  fresh.past = found->second.past;
+  const std::uint64_t last = fingerprint(settings_.seed, found->second.record);
+  fresh.past.insert(std::lower_bound(fresh.past.begin(), fresh.past.end(), last), last);
+  expects<ValueError>(!std::binary_search(fresh.past.begin(), fresh.past.end(), fingerprint(settings_.seed, record)),
+                      "Auditor: ", print(key), " has run under record '", record,
                       "' already, expected a new calibration");
+  expects<ValueError>(fresh.past.size() <= max_past_records, "Auditor: ", print(key), " has run under ",
+                      fresh.past.size(), " records, expected no further one");
   found->second = std::move(fresh);
 }
 
@@ -86,10 +98,11 @@ bool Auditor::may_release(const AuditKey& key) const {
   return found != entries_.end() && found->second.alarm == Alarm::none;
 }
 
-bool Auditor::may_release(const AuditKey& key, std::string_view record) const {
+bool Auditor::may_release(const AuditKey& key, std::string_view record, Delta promised) const {
   const std::scoped_lock lock(mutex_);
   const auto found = entries_.find(key);
-  return found != entries_.end() && found->second.alarm == Alarm::none && found->second.record == record;
+  return found != entries_.end() && found->second.alarm == Alarm::none && found->second.record == record &&
+         found->second.allowed.value <= promised.value;
 }
 
 bool Auditor::selects(const AuditKey& key, std::uint64_t request) const {

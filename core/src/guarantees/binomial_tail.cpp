@@ -47,10 +47,11 @@ DoubleDouble plain(const Scaled& x) {
   return {std::scalbn(x.mantissa.high, exponent), std::scalbn(x.mantissa.low, exponent)};
 }
 
+// The low part decides where it is still a normal number: in the mantissa.
 double rounded_up(const Scaled& x) {
-  if (std::ilogb(x.mantissa.high) + x.exponent < -990) return 0x1p-988;
-  const DoubleDouble value = plain(x);
-  return value.low > 0.0 ? std::nextafter(value.high, std::numeric_limits<double>::infinity()) : value.high;
+  if (std::ilogb(x.mantissa.high) + x.exponent < -1022) return std::numeric_limits<double>::min();
+  const double high = plain(x).high;
+  return x.mantissa.low > 0.0 ? std::nextafter(high, std::numeric_limits<double>::infinity()) : high;
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace mpp::guarantees {
 class BinomialTail {
  public:
   struct Value {
-    double upper;       ///< not below the tail, at least 2^-988, or 0 where the tail is
+    double upper;       ///< not below the tail, at least 2^-1022, or 0 where the tail is
     double log;         ///< natural logarithm of the tail, roughly
     double elasticity;  ///< d log(tail) / d log(q), roughly; > 0
   };

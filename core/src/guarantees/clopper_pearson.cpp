@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <mpp/core/guarantees/limits.hpp>
 
@@ -71,7 +72,8 @@ double binomial_p(Count count, double risk) {
   check_risk("binomial_p", risk);
   check_rounding("binomial_p");
   if (count.violations == count.n) return 1.0;
-  return std::max(BinomialTail(count.violations, count.n).at({risk, 0.0}, exact_sum(1.0, -risk)).upper, 0x1p-988);
+  return std::max(BinomialTail(count.violations, count.n).at({risk, 0.0}, exact_sum(1.0, -risk)).upper,
+                  std::numeric_limits<double>::min());
 }
 
 }  // namespace mpp::guarantees

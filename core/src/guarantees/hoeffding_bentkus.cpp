@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <mpp/core/guarantees/limits.hpp>
 
@@ -28,8 +29,12 @@ double divergence_below(double mean, double x) { return divergence(1.0 - mean, m
 
 double log_inverse_up(double beta) { return -std::log(beta) * (1.0 + 0x1p-50); }
 
-// The level that Bentkus' factor e leaves, rounded down.
-Delta bentkus_level(Delta beta) { return {beta.value / e_up * (1.0 - 0x1p-52)}; }
+// The limit at the level that Bentkus' factor e leaves, rounded down. Below the normal numbers it may have been flushed
+// to 0, which is no level: then there is no limit but the trivial one.
+double bentkus(double (*limit)(Count, Delta), Count count, Delta beta, double trivial) {
+  const double level = beta.value / e_up * (1.0 - 0x1p-52);
+  return level < std::numeric_limits<double>::min() ? trivial : limit(count, Delta{level});
+}
 
 }  // namespace
 
@@ -42,7 +47,7 @@ double hoeffding_bentkus_upper(std::span<const double> losses, Delta beta) {
   const double wanted = log_inverse_up(beta.value) * (1.0 + 0x1p-51);
   const double chernoff =
       mean < 1.0 ? outer_end(1.0, mean, [&](double x) { return n * divergence_above(mean, x) >= wanted; }) : 1.0;
-  return std::min(chernoff, clopper_pearson_upper({sum.ceiling(), sum.n}, bentkus_level(beta)));
+  return std::min(chernoff, bentkus(clopper_pearson_upper, {sum.ceiling(), sum.n}, beta, 1.0));
 }
 
 double hoeffding_bentkus_lower(std::span<const double> losses, Delta beta) {
@@ -54,7 +59,7 @@ double hoeffding_bentkus_lower(std::span<const double> losses, Delta beta) {
   const double wanted = log_inverse_up(beta.value) * (1.0 + 0x1p-51);
   const double chernoff =
       mean > 0.0 ? outer_end(0.0, mean, [&](double x) { return n * divergence_below(mean, x) >= wanted; }) : 0.0;
-  return std::max(chernoff, clopper_pearson_lower({sum.whole, sum.n}, bentkus_level(beta)));
+  return std::max(chernoff, bentkus(clopper_pearson_lower, {sum.whole, sum.n}, beta, 0.0));
 }
 
 double hoeffding_bentkus_p(std::span<const double> losses, double risk) {

@@ -46,13 +46,17 @@ void check_value(const CalibrationRecord& record) {
         ", expected in [0, infinity)");
 }
 
-// The claim must follow from n and k; for graded losses, whose order is not kept, only what they cannot be below is known.
+// The claim must follow from n and k. For graded losses, whose order is not kept, it must be possible: a loss L multiplies
+// the wealth by at most 1 + (risk - L) if L < risk, whose logarithm is at most risk (1 - L), and else by at most 1. So a
+// wealth of 1 / beta takes (n - k) risk >= ln(1 / beta). The sum k has been rounded, hence the slack.
 void check_support(const CalibrationRecord& record) {
   const double n = static_cast<double>(record.n);
   check(record.k >= 0.0 && record.k <= n, "k", record.k, ", expected from 0 to n = ", record.n);
   if (record.method == CalibrationMethod::fixed_sequence_betting) {
     const std::uint64_t needed = minimum_samples(record.delta, *record.beta);
     check(record.n >= needed, "n", record.n, ", expected at least ", needed);
+    check((n - record.k) * record.delta.value >= -std::log(record.beta->value) * (1.0 - 0x1p-30), "k", record.k,
+          ", expected less: with n = ", record.n, " no losses of that sum certify delta = ", record.delta.value);
     return;
   }
   check(record.k == std::floor(record.k), "k", record.k, ", expected an integer");

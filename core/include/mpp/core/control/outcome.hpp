@@ -29,11 +29,16 @@ struct Uncertified : std::logic_error {
 };
 
 /// The answer to a request: the result together with what is promised about it and what it cost.
+///
+/// `looked` adds up the randomized looks and, once, the calibrated policy that was asked, released by it or not: the
+/// policy fails for its delta of all requests, and those that it sends on are among them. At most the target's delta,
+/// unless a look overdrew its share. Whoever adds up many runs adds up this (WorkflowLedger), never bound.delta().
 template <class Result>
 struct Outcome {
   Verdict verdict = Verdict::uncertified;
   std::optional<Result> raw;     ///< the last result, certified or not: read it only if you mean that
-  ErrorBound bound;              ///< of `raw`; its delta is what the whole run has spent
+  ErrorBound bound;              ///< of `raw`; its delta is that of the looks which `raw` itself depends on
+  Delta looked;                  ///< chance that a run which looks like this one fails, whatever released it
   Level level = 0;               ///< that `raw` was computed at
   Footprint peak;                ///< most bytes the request held
   std::optional<Denial> denial;  ///< who held the memory, when verdict is out_of_memory

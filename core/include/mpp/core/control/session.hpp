@@ -112,6 +112,7 @@ class Session {
            bound, materialise_time + (Clock::now() - start));
     outcome_.raw.swap(result);
     outcome_.bound = bound;
+    outcome_.looked = policy_ + spent_;
     outcome_.level = next_;
     outcome_.verdict = release ? Verdict::certified : Verdict::uncertified;
     done_ = release || exact;
@@ -120,21 +121,38 @@ class Session {
 
   // Each level looks at the data once, so each may spend only its share: the sum stays below delta (union bound).
   // The exact level needs no look; its unspent share pays for rounding the sum of the others up.
+  Delta next_share() const {
+    const double total = target_.delta.value;
+    const auto levels = static_cast<double>(tier_.levels());
+    if (policy_.value == 0.0) return {total / levels};
+    // A calibrated policy that was asked leaves the later looks a share of the rest, less 8 roundings of total: 4 go into
+    // the two sums that follow, each rounded up, and 3 into this share.
+    const double rest = total - (policy_ + spent_).value;
+    return {std::max(0.0, rest / levels - total * 0x1p-50)};
+  }
+
   ErrorBound look(const Result& result) {
-    const Delta share{target_.delta.value / static_cast<double>(tier_.levels())};
+    const Delta share = next_share();
     const ErrorBound bound = estimator_.bound(request_, state_, result, next_, share);
     const double delta = bound.delta().value;
-    const bool calibrated = bound.kind() == BoundKind::calibrated;
-    if (delta >= 0.0 && delta <= (calibrated ? target_.delta : share).value) return bound;
-    // A calibrated promise that is too weak for this caller has pruned nothing, so the levels above it still count.
-    if (calibrated && delta > target_.delta.value) return ErrorBound::none();
+    if (bound.kind() == BoundKind::calibrated && delta >= 0.0) return admit(bound);
+    if (bound.kind() != BoundKind::calibrated && delta >= 0.0 && delta <= share.value) return bound;
     // A look that overdraws its share may have pruned on that: fail closed, also at the top level.
     return ErrorBound::randomized(std::numeric_limits<double>::quiet_NaN(), Delta{1.0});
   }
 
+  // A calibrated promise counts from the first time it is asked, also if it releases nothing here. One that does not fit
+  // beside the looks can release nothing and has pruned nothing: it is passed over, and the levels above it still count.
+  ErrorBound admit(const ErrorBound& bound) {
+    const Delta policy{std::max(policy_.value, bound.delta().value)};
+    if ((policy + spent_).value > target_.delta.value) return ErrorBound::none();
+    policy_ = policy;
+    return bound;
+  }
+
   // Adds up what the looks have spent. What a randomized look pruned stays pruned, so its delta is owed by every
   // later level, the exact one included. A calibrated bound covers the whole policy and is charged once: to the
-  // release that rests on it.
+  // release that rests on it; Outcome::looked counts it for every run that asked.
   ErrorBound charge(const ErrorBound& bound) {
     if (bound.kind() == BoundKind::calibrated) return ErrorBound::calibrated(bound.value(), bound.delta() + spent_);
     spent_ = spent_ + bound.delta();
@@ -157,7 +175,8 @@ class Session {
   typename T::State state_;
   Level next_ = 0;
   bool done_ = false;
-  Delta spent_;  // by randomized looks
+  Delta spent_;   // by randomized looks
+  Delta policy_;  // of the calibrated policy that was asked
   Footprint increment_;
   Outcome<Result> outcome_;
 };

@@ -78,6 +78,7 @@ class Auditor {
   static constexpr std::size_t max_keys = 65536;
   static constexpr std::size_t max_name_bytes = 256;
   static constexpr std::uint64_t max_audits = std::uint64_t{1} << 49;  ///< of a key under one record
+  static constexpr std::size_t max_past_records = 4096;                ///< under which a key has run before
 
   /// Knows no key.
   /// @throws ValueError for settings outside their domain
@@ -97,17 +98,19 @@ class Auditor {
 
   [[nodiscard]] const AuditSettings& settings() const noexcept { return settings_; }
 
-  /// Opens a key, new or alarmed, under a record: the evidence starts anew.
+  /// Opens a key, new or alarmed, under a record: the evidence starts anew. A record opens a key once: it would
+  /// otherwise return with its evidence forgotten, by way of another one. So a key that is closed under a record stays so.
   /// @param record   1 to 256 bytes
   /// @param allowed  rate of violations that the record promises, in [min_allowed_rate, 1)
-  /// @throws ValueError for a name outside its length, a rate outside its domain, the record under which the key already
-  ///         runs (that is no new calibration), or the key after max_keys; nothing changes then
+  /// @throws ValueError for a name outside its length, a rate outside its domain, a record under which the key runs or has
+  ///         run (that is no new calibration), the key after max_keys, or more than max_past_records; nothing changes then
   void recalibrated(const AuditKey& key, std::string_view record, Delta allowed);
 
   /// A calibrated bound of this key may release. False for a key that is not known.
   [[nodiscard]] bool may_release(const AuditKey& key) const;
-  /// The same, for bounds that rest on this record: false also if the key runs under another one.
-  [[nodiscard]] bool may_release(const AuditKey& key, std::string_view record) const;
+  /// The same, for bounds that rest on this record and promise this rate: false also if the key runs under another record,
+  /// or if its audit allows more than the promise.
+  [[nodiscard]] bool may_release(const AuditKey& key, std::string_view record, Delta promised) const;
   /// The coin of a request of this key. False for a key that is not known: there is nothing to audit.
   [[nodiscard]] bool selects(const AuditKey& key, std::uint64_t request) const;
   /// Adds the loss of a selected request. After an alarm it is counted, and the evidence stays what it was at the alarm.
@@ -132,7 +135,8 @@ class Auditor {
     Alarm alarm = Alarm::none;
     std::uint64_t audited = 0;
     double loss = 0.0;
-    std::uint64_t coins = 0;  // the key's stream of coins
+    std::uint64_t coins = 0;          // the key's stream of coins
+    std::vector<std::uint64_t> past;  // fingerprints of the records before this one, ascending
   };
   using Entries = std::map<AuditKey, Entry>;
   class Reader;

@@ -49,6 +49,9 @@ class DeltaBudget {
 /// Guarantee: in real numbers the shares add up to at most total, however many steps follow. A step that has *looked* is
 /// charged even if it was released otherwise: steps that pay only when they win would fail as often as they like.
 /// Not thread-safe.
+///
+///   const auto outcome = controller.serve(request, {.epsilon = epsilon, .delta = ledger.share()});
+///   ledger.charge(outcome.looked);  // certified or not, before the next step
 class WorkflowLedger {
  public:
   /// @param total  in [0, 1)
@@ -60,7 +63,8 @@ class WorkflowLedger {
 
   /// What the next step that looks may spend.
   [[nodiscard]] Delta share() const;
-  /// Takes what a step has spent on all that it looked at: Outcome::bound.delta(). 0: it has looked at nothing.
+  /// Takes what a step could have failed with at all that it looked at: Outcome::looked. 0: it has looked at nothing.
+  /// Never Outcome::bound.delta(), which a step that asked a calibrated policy and was released otherwise reports as 0.
   /// @throws ValueError unless spent is in [0, share()]; nothing changes then
   void charge(Delta spent);
 

@@ -31,8 +31,12 @@ struct ArchetypeSignal {
 };
 static_assert(SignalFor<ArchetypeSignal, ArchetypeTier>);
 
-/// Keys that an auditor must hold open under the record, all of them, or nothing is released. Open them (recalibrated())
-/// before the first request.
+/// Keys that an auditor must hold open under the record, all of them, or nothing is released: of the record's workload and
+/// service class, and with an allowed rate of at most its delta, since a laxer audit watches another promise.
+///
+/// Open them (recalibrated()) before the estimator is made: one that finds a key closed then stays closed, and after an
+/// alarm no record opens a key again. So a gate goes from open to closed once, and a level is never asked by a request
+/// whose lower levels found it closed.
 ///
 /// A record promises a rate over all requests. One key for all levels audits just that, if the coin is thrown for every
 /// request and those that the exact level released count with loss 0. Audited level by level, or without those, the rate may
@@ -49,10 +53,14 @@ struct AuditGate {
 /// the requests of the record's population: all levels together, so a session charges it once. A target with a smaller
 /// delta passes over the bound; one with an epsilon below the record's goes up to the exact level.
 ///
+/// A signal that releases nothing was still looked at: the bound is then NaN with the record's delta, as that of a
+/// randomized look that found none. Only a closed gate looks at nothing, and gives none().
+///
 /// beta, the chance that the calibration itself was misled, is no part of delta: it was spent once, for the record.
 /// The policy that was calibrated must be the one that runs. So what else may release a result (a deterministic bound)
-/// or skip a level was there when it was calibrated and is named in PolicyIds::policy; the gate closes all levels at once,
-/// because a result that one level may not release would otherwise come from another level, which nobody calibrated.
+/// or skip a level was there when it was calibrated and is named in PolicyIds::policy; a gate that was closed for one level
+/// of a request is closed for those above, because what the one level may not release would otherwise come from another
+/// level, which nobody calibrated. An alarm in the midst of a request only sends it up to the exact level.
 template <Tier T, SignalFor<T> S>
 class CalibratedEstimator {
  public:
@@ -60,12 +68,18 @@ class CalibratedEstimator {
   ///         losses: they promise a mean, and no bound for a request follows
   CalibratedEstimator(const CalibrationRecord& record, const PolicyIds& running, S signal)
       : CalibratedEstimator(record, running, std::move(signal), AuditGate{nullptr, {}}, Ungated{}) {}
-  /// @throws ValueError also for a gate without an auditor or without keys
+  /// @throws ValueError also for a gate without an auditor or without keys, or with a key of another workload or service
+  ///         class than the record's
   CalibratedEstimator(const CalibrationRecord& record, const PolicyIds& running, S signal, AuditGate gate)
       : CalibratedEstimator(record, running, std::move(signal), std::move(gate), Ungated{}) {
     expects<ValueError>(gate_.auditor != nullptr && !gate_.keys.empty(), "CalibratedEstimator: the gate has ",
                         gate_.auditor == nullptr ? "no auditor" : "no keys",
                         ", expected an auditor and at least one key");
+    for (const AuditKey& key : gate_.keys) {
+      expects_own("workload", key.workload, record.ids.workload);
+      expects_own("service class", key.service_class, record.ids.service_class);
+    }
+    opened_ = open();
   }
 
   ErrorBound bound(const typename T::Request& request, const typename T::State& state, const typename T::Result& result,
@@ -78,6 +92,8 @@ class CalibratedEstimator {
   [[nodiscard]] const std::string& record_id() const noexcept { return id_; }
 
  private:
+  static constexpr double no_bound = std::numeric_limits<double>::quiet_NaN();
+
   struct Ungated {};
   CalibratedEstimator(const CalibrationRecord& record, const PolicyIds& running, S signal, AuditGate gate, Ungated)
       : signal_(std::move(signal)), id_(record.id()), ratio_(record.is_ratio()), value_(record.value),
@@ -88,21 +104,27 @@ class CalibratedEstimator {
         "CalibratedEstimator: the record is of graded losses, expected violations: a mean bounds no request");
   }
 
-  // Fails closed: also when a key runs under another record.
+  static void expects_own(const char* what, const std::string& came, const std::string& expected) {
+    expects<ValueError>(came == expected, "CalibratedEstimator: a key of the gate has the ", what, " '", came,
+                        "', expected that of the record, '", expected, "'");
+  }
+
+  // Fails closed: also when a key runs under another record or is audited for more than it promises.
   bool open() const {
+    if (!opened_) return false;
     for (const AuditKey& key : gate_.keys)
-      if (!gate_.auditor->may_release(key, id_)) return false;
+      if (!gate_.auditor->may_release(key, id_, delta_)) return false;
     return true;
   }
 
   ErrorBound above_threshold(double signal) const {
-    return signal >= value_ ? ErrorBound::calibrated(epsilon_.value, delta_) : ErrorBound::none();  // false for NaN
+    return ErrorBound::calibrated(signal >= value_ ? epsilon_.value : no_bound, delta_);  // false for NaN
   }
 
   // Rounded up, and no smaller than a normal number, which flushing to zero leaves alone. An infinite kappa says nothing.
   ErrorBound within_ratio(double estimate) const {
     const double product = value_ * estimate;
-    if (!(estimate >= 0.0 && std::isfinite(product))) return ErrorBound::none();
+    if (!(estimate >= 0.0 && std::isfinite(product))) return ErrorBound::calibrated(no_bound, delta_);
     if (value_ == 0.0 || estimate == 0.0) return ErrorBound::calibrated(0.0, delta_);
     const double above = std::nextafter(product, std::numeric_limits<double>::infinity());
     return ErrorBound::calibrated(std::max(above, std::numeric_limits<double>::min()), delta_);
@@ -115,6 +137,7 @@ class CalibratedEstimator {
   Epsilon epsilon_;
   Delta delta_;
   AuditGate gate_;
+  bool opened_ = true;  // when the estimator was made: a key that opens later would be closed for half of a request
 };
 static_assert(EstimatorFor<CalibratedEstimator<ArchetypeTier, ArchetypeSignal>, ArchetypeTier>);
 

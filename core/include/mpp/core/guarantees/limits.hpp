@@ -32,11 +32,12 @@ enum class LossKind : std::uint8_t {
 };
 
 /// The exact limit for losses 0 or 1: the smallest R with P(Bin(n, R) <= violations) <= beta. 1 if all are violations.
-/// Result: the smallest such double, or one unit in the last place above it. Takes O(min(violations, n - violations)):
+/// Result: the smallest such double, or one unit in the last place above it; for a beta below 2^-1022, which a tail may
+/// not reach, 1. Takes O(min(violations, n - violations)):
 /// microseconds for a few violations, 0.1 s for 5 million of 10 million.
 /// Source: Clopper and Pearson 1934.
 [[nodiscard]] double clopper_pearson_upper(Count count, Delta beta);
-/// The largest L with P(Bin(n, L) >= violations) <= beta. 0 without violations.
+/// The largest L with P(Bin(n, L) >= violations) <= beta. 0 without violations, and where L is below 2^-900.
 [[nodiscard]] double clopper_pearson_lower(Count count, Delta beta);
 
 /// Two bounds of the same tail, so their minimum costs nothing: Chernoff's exp(-n KL(mean || R)) and Bentkus'

@@ -52,7 +52,8 @@ struct CalibrationRecord {
 
   [[nodiscard]] bool is_ratio() const noexcept { return method >= CalibrationMethod::split_conformal; }
 
-  /// @throws ValueError naming the field, if it is outside its domain or n and k do not certify delta at beta
+  /// @throws ValueError naming the field, if it is outside its domain or n and k do not certify delta at beta; for graded
+  ///         losses, whose order the record does not keep: if no n losses of sum k can
   void validate() const;
 
   /// One line of JSON. @throws ValueError as validate()

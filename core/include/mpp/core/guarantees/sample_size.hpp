@@ -8,7 +8,7 @@ namespace mpp::guarantees {
 /// The least n with clopper_pearson_upper({violations, n}, beta) <= risk: how many requests must be observed to certify
 /// a violation rate of at most `risk`, if `violations` of them violate. 299 for risk 1 %, beta 5 % and no violation.
 /// @param risk in (0, 1)
-/// @param beta in (0, 1)
+/// @param beta in (0, 1); below 2^-1022 no size is seen to suffice
 /// @throws ValueError if a parameter is outside its range or no n <= most_samples suffices
 [[nodiscard]] std::uint64_t minimum_samples(Delta risk, Delta beta, std::uint64_t violations = 0);
 
