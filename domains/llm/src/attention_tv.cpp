@@ -17,15 +17,14 @@ TvSums::TvSums(const AttentionRead& read) noexcept {
     fall = sum_up(fall, product_up(mass, terms.fall));
     half_fall = sum_up(half_fall, product_up(mass, terms.half_fall));
     root_spread = sum_up(root_spread, product_up(product_up(mass, terms.half_rise), terms.half_rise));
+    const double least = smallest(page.mass, read.rounding.mass);
+    kept = below(kept + below(least / above(1.0 + terms.rise)));
+    root_kept = below(root_kept + below(least / above(1.0 + terms.half_rise)));
   }
-  const RadiusTerms widest(largest_radius);
-  largest_rise = widest.rise;
-  // The masses add up to 1, so a sum m e^{-c} is 1 - sum m (1 - e^{-c}): an error of the masses counts only where c > 0.
-  // It is a mean, too, so not below its smallest term, 1/(1 + rise); that one is 0 for an infinite radius.
-  kept = std::max(below(1.0 - fall), below(1.0 / above(1.0 + widest.rise)));
-  root_kept = std::max(below(1.0 - half_fall), below(1.0 / above(1.0 + widest.half_rise)));
-  kept = std::max(kept, 0.0);
-  root_kept = std::max(root_kept, 0.0);
+  largest_rise = RadiusTerms(largest_radius).rise;
+  // The masses add up to 1, so sum m e^{-c} is also 1 - sum m (1 - e^{-c}), where an error of the masses counts only if c > 0.
+  kept = std::max({0.0, kept, below(1.0 - fall)});
+  root_kept = std::max({0.0, root_kept, below(1.0 - half_fall)});
 }
 
 double TvSums::closed_form() const noexcept {
