@@ -17,13 +17,15 @@ struct OutputSums {
   double least_energy = 0.0;
 
   OutputSums(const AttentionRead& read, double output_norm) noexcept {
+    const TrueRange masses(read.rounding.mass), energies(read.rounding.energy);
+    const double added = added_radius(read.rounding);
     for (const AttentionPage& page : read.pages) {
-      const double mass = largest(page.mass, read.rounding.mass);
-      const double page_energy = largest(page.energy, read.rounding.energy);
+      const double mass = masses.largest(page.mass);
+      const double page_energy = energies.largest(page.energy);
       energy = sum_up(energy, page_energy);
-      least_energy = std::max(0.0, below(least_energy + smallest(page.energy, read.rounding.energy)));
+      least_energy = std::max(0.0, below(least_energy + energies.smallest(page.energy)));
       if (mass == 0.0) continue;
-      const double rise = RadiusTerms(radius_of(page, read.rounding)).rise;
+      const double rise = RadiusTerms(sum_up(page.radius, added)).rise;
       square = sum_up(square, product_up(product_up(mass, rise), rise));
       const double spread = sum_up(product_up(root_up(mass), root_up(page_energy)), product_up(mass, output_norm));
       by_page = sum_up(by_page, product_up(rise, spread));

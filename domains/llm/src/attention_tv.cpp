@@ -7,9 +7,11 @@
 namespace mpp::llm {
 
 TvSums::TvSums(const AttentionRead& read) noexcept {
+  const TrueRange masses(read.rounding.mass);
+  const double added = added_radius(read.rounding);
   double fall = 0.0, half_fall = 0.0;
   for (const AttentionPage& page : read.pages) {
-    const double mass = largest(page.mass, read.rounding.mass), radius = radius_of(page, read.rounding);
+    const double mass = masses.largest(page.mass), radius = sum_up(page.radius, added);
     if (mass == 0.0 && radius < infinity) continue;  // without a radius, even a mass of 0 may be anything
     const RadiusTerms terms(radius);
     largest_radius = std::max(largest_radius, radius);
@@ -17,9 +19,9 @@ TvSums::TvSums(const AttentionRead& read) noexcept {
     fall = sum_up(fall, product_up(mass, terms.fall));
     half_fall = sum_up(half_fall, product_up(mass, terms.half_fall));
     root_spread = sum_up(root_spread, product_up(product_up(mass, terms.half_rise), terms.half_rise));
-    const double least = smallest(page.mass, read.rounding.mass);
-    kept = below(kept + below(least / above(1.0 + terms.rise)));
-    root_kept = below(root_kept + below(least / above(1.0 + terms.half_rise)));
+    const double least = masses.smallest(page.mass);
+    kept = below(kept + below(least * below(terms.half_left * terms.half_left)));
+    root_kept = below(root_kept + below(least * terms.half_left));
   }
   largest_rise = RadiusTerms(largest_radius).rise;
   // The masses add up to 1, so sum m e^{-c} is also 1 - sum m (1 - e^{-c}), where an error of the masses counts only if c > 0.

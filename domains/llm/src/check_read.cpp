@@ -33,6 +33,7 @@ void check_read(const AttentionRead& read, const char* operation) {
                       ", expected a finite number");
   expects<ValueError>(amount(read.output_norm), operation, ": output_norm is ", read.output_norm,
                       ", expected a finite number >= 0");
+  const TrueRange masses(read.rounding.mass);
   double least = 0.0, most = 0.0;
   for (std::size_t i = 0; i < read.pages.size(); ++i) {
     const AttentionPage& page = read.pages[i];
@@ -44,8 +45,8 @@ void check_read(const AttentionRead& read, const char* operation) {
                         ", expected a finite number >= 0");
     expects<ValueError>(page.residual >= 0.0, operation, ": pages[", i, "].residual is ", page.residual,
                         ", expected a number >= 0");
-    least += smallest(page.mass, read.rounding.mass);
-    most = sum_up(most, largest(page.mass, read.rounding.mass));
+    least += masses.smallest(page.mass);
+    most = sum_up(most, masses.largest(page.mass));
   }
   // Masses that do not add up belong to another read or to a kernel with a defect: no bound may rest on them. The slack is
   // this function's own rounding, a unit per page and operation.

@@ -111,10 +111,12 @@ double attention_tv_supremum(const AttentionRead& read) {
   // Outside of these limits the grid would under- or overflow, and the closed form is 0 or 1 for all purposes.
   if (!(sums.largest_radius > 0x1p-900 && sums.largest_radius < 600.0 && sums.kept > 0.0 && omitted < 0x1p+500))
     return closed;
+  const TrueRange masses(read.rounding.mass);
+  const double added = added_radius(read.rounding);
   RadiusGrid grid(sums.largest_radius);
   for (const AttentionPage& page : read.pages) {
-    const double mass = largest(page.mass, read.rounding.mass);
-    if (mass > 0.0) grid.add(mass, radius_of(page, read.rounding));
+    const double mass = masses.largest(page.mass);
+    if (mass > 0.0) grid.add(mass, sum_up(page.radius, added));
   }
   const double tv = searched(grid, sums, omitted);
   return tv >= 0.0 ? std::min(closed, tv) : closed;
