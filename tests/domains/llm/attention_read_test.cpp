@@ -19,6 +19,46 @@ AttentionCase two_pages(double small = 0.25, double radius = 0.1) {
   return read;
 }
 
+/// Reads whose every number is off as far as a kernel in single precision may be, one way or the other; a bound below the
+/// truth counts. `told`: whether the read says so.
+std::size_t violations_with_a_rough_kernel(bool told, std::size_t cases) {
+  AttentionCases source(11);
+  std::mt19937_64 engine(12);
+  const double eta = 1e-4;
+  const auto off = [&](double size) { return (engine() & 1U) != 0 ? size : -size; };
+  std::size_t violated = 0;
+  for (std::size_t i = 0; i < cases; ++i) {
+    AttentionCase made = source.next(i % 2 == 0);
+    const Realised truth = worst(made);
+    for (AttentionPage& page : made.pages) {
+      page.mass *= 1.0 + off(0.999 * eta);
+      page.energy *= 1.0 + off(0.999 * eta);
+    }
+    made.rounding.mass.relative = made.rounding.energy.relative = eta;
+    AttentionRead read = made.read();
+    const double lost = 1e-4 * read.output_norm;
+    read.log_sum_exp += off(1e-4);
+    read.output_norm += off(0.999 * lost);
+    if (told) {
+      read.rounding.log_sum_exp += 1e-4;
+      read.rounding.output += lost;
+    } else {  // the masses keep theirs, as reads whose masses do not add up are refused
+      read.rounding.energy.relative = 0x1p-52;
+    }
+    try {
+      if (!(truth.tv <= attention_tv_bound(read) && truth.error <= attention_output_bound(read).error)) ++violated;
+      if (i % 100 == 0 && !(truth.tv <= attention_tv_supremum(read))) ++violated;
+    } catch (const ValueError&) {
+      EXPECT_FALSE(told);  // an output longer than its energy allows
+    }
+  }
+  return violated;
+}
+TEST(AttentionRead, HoldsForARoughKernelThatSaysSo) {
+  EXPECT_EQ(violations_with_a_rough_kernel(true, 200'000), 0U);
+  EXPECT_GT(violations_with_a_rough_kernel(false, 20'000), 0U);
+}
+
 // The kernel's mass of the compressed page is too small by its relative error, the other page takes the rest.
 TEST(AttentionRead, ARelativeErrorOfTheMassesIsCovered) {
   const double eta = 1e-3;
