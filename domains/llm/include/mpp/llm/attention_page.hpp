@@ -1,0 +1,50 @@
+#pragma once
+#include <cstddef>
+#include <span>
+
+namespace mpp::llm {
+
+/// What one read (one query of one head) knows of a page of tokens that it has read in compressed form.
+///
+/// Token i has the exact logit s_i and value v_i; the compressed page gives s~_i and v~_i. The kernel weighs token i by
+/// w_i, e^{s~_i} up to `AttentionRounding::weight`; p~_i = w_i / (sum of w over all pages read).
+struct AttentionPage {
+  double mass = 0.0;  ///< sum of p~_i over the page, >= 0; over all pages 1
+  double radius =
+      0.0;  ///< |s_i - s~_i| <= radius for every token, the kernel's error in s~_i included; +infinity: unknown
+  double energy = 0.0;    ///< sum of p~_i |v~_i|^2 over the page, >= 0
+  double residual = 0.0;  ///< |v_i - v~_i| <= residual for every token; +infinity: unknown
+};
+
+/// A page that the read left out. Only bounds of what it would have contributed are known.
+struct OmittedPage {
+  std::size_t tokens = 0;
+  double logit = 0.0;       ///< s_i <= logit for every token; -infinity: no weight; +infinity: unknown
+  double value_norm = 0.0;  ///< |v_i| <= value_norm for every token, finite
+};
+
+/// |computed - true| <= relative * true + absolute, for a true number >= 0. relative in [0, 1).
+struct Rounding {
+  double relative = 0.0;
+  double absolute = 0.0;  ///< what is flushed to zero or lost below the smallest normal number
+};
+
+/// Error of the arithmetic of the kernel that really ran. All zero: the numbers of the read are exact.
+struct AttentionRounding {
+  Rounding mass;             ///< of each AttentionPage::mass
+  Rounding energy;           ///< of each AttentionPage::energy
+  double weight = 0.0;       ///< |w_i - e^{s~_i}| <= weight * e^{s~_i}: error of the exponential, in [0, 1)
+  double log_sum_exp = 0.0;  ///< |log_sum_exp - ln(sum of w)|
+  double output = 0.0;       ///< |output - sum p~_i v~_i|, in the unit of the values
+};
+
+/// One read. Views; the caller keeps the pages alive.
+struct AttentionRead {
+  std::span<const AttentionPage> pages;  ///< shape [pages], at least one
+  std::span<const OmittedPage> omitted;  ///< shape [omitted], may be empty
+  double log_sum_exp = 0.0;              ///< of the pages read, as computed; only used with omitted pages
+  double output_norm = 0.0;              ///< norm of the output as computed; output bound only
+  AttentionRounding rounding;
+};
+
+}  // namespace mpp::llm
