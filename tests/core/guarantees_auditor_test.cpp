@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -168,6 +169,24 @@ TEST(Auditor, IsWhatItsDetectorsAre) {
     ASSERT_EQ(status.log_e_value, lifetime.log_value());
     ASSERT_EQ(status.drift, drift.value());
   }
+}
+
+TEST(Auditor, RefusesToComputeInAnotherRoundingMode) {
+  Auditor auditor(everything);
+  auditor.recalibrated(gold, "r1", Delta{0.2});
+  const auto before = auditor.bytes();
+  for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
+    std::fesetround(mode);
+    const std::string observed = error_of([&] { auditor.observe(gold, 1, 1.0); });
+    const std::string opened = error_of([&] { auditor.recalibrated(silver, "r1", Delta{0.2}); });
+    const std::string read = error_of([&] { (void)auditor.status(gold); });
+    const std::string lifetime = error_of([] { EProcess(Delta{0.2}); });
+    const std::string drift = error_of([] { ShiryaevRoberts(Delta{0.2}); });
+    std::fesetround(FE_TONEAREST);
+    for (const std::string& error : {observed, opened, read, lifetime, drift})
+      EXPECT_TRUE(has(error, "does not round to nearest")) << error;
+  }
+  EXPECT_EQ(auditor.bytes(), before);
 }
 
 // ---- restarts ----
