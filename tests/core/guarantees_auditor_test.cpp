@@ -15,6 +15,7 @@
 #include <mpp/core/error.hpp>
 
 #include "fuzz/audit_state_property.hpp"
+#include "support/temporary_folder.hpp"
 
 namespace mpp::guarantees {
 namespace {
@@ -256,6 +257,39 @@ TEST(Auditor, TheTestAboveCatchesForgetfulRestarts) {
   EXPECT_FALSE(survives_restarts(in_fifteen_digits));
 }
 
+// ---- files ----
+
+std::filesystem::perms mode_of(const std::filesystem::path& file) {
+  return std::filesystem::status(file).permissions();
+}
+
+TEST(Auditor, ANewFileIsForItsOwnerAndAnOldOneKeepsItsPermissions) {
+  using std::filesystem::perms;
+  const TemporaryFolder folder;
+  const auto file = folder / "state";
+  const Auditor auditor(everything);
+  auditor.save(file);
+  EXPECT_EQ(mode_of(file), perms::owner_read | perms::owner_write);
+  std::filesystem::permissions(file, perms::group_read, std::filesystem::perm_options::add);
+  auditor.save(file);
+  EXPECT_EQ(mode_of(file), perms::owner_read | perms::owner_write | perms::group_read);
+}
+
+TEST(Auditor, SavesToTheFileThatALinkLeadsTo) {
+  const TemporaryFolder folder;
+  const auto file = folder / "state", link = folder / "link", second_link = folder / "second link";
+  Auditor auditor(everything);
+  auditor.save(file);
+  std::filesystem::create_symlink("state", link);
+  std::filesystem::create_symlink(std::filesystem::absolute(link), second_link);
+  auditor.recalibrated(gold, "r1", Delta{0.1});
+  auditor.save(second_link);
+  EXPECT_TRUE(std::filesystem::is_symlink(link) && std::filesystem::is_symlink(second_link));
+  EXPECT_EQ(Auditor::load(file).bytes(), auditor.bytes());
+  std::filesystem::create_symlink("turn", folder / "turn");
+  EXPECT_THROW(auditor.save(folder / "turn"), std::filesystem::filesystem_error);
+}
+
 // ---- hostile states ----
 
 TEST(AuditState, EveryPrefixAndEveryChangedByteIsRefusedOrCanonical) {
@@ -346,6 +380,9 @@ TEST(Auditor, RefusesWhatIsOutsideItsDomain) {
   for (const double bad : {nan, 0.0, 0.5, HUGE_VAL, -1.0})
     EXPECT_TRUE(
         has(error_of([&] { Auditor(AuditSettings{.mean_time_to_false_drift = bad}); }), "mean_time_to_false_drift"));
+
+  EXPECT_TRUE(has(error_of([&] { Auditor(AuditSettings{.sampling_rate = 0.5}); }), "seed is 0, 0"));
+  EXPECT_NO_THROW(Auditor(AuditSettings{.sampling_rate = 0.5, .seed = {0, 1}}));
 
   Auditor auditor(everything);
   const std::string longest(256, 'x'), too_long(257, 'x');
