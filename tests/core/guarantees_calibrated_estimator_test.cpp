@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
 #include "fuzz/calibration_record_property.hpp"
 #include "support/cascade.hpp"
 
@@ -85,6 +89,30 @@ TEST(CalibratedEstimator, ARatioIsAtLeastKappaTimesTheEstimate) {
     const double kappa = ratio_score(std::vector{error}, std::vector{estimate});
     EXPECT_GE(bound(estimator(ratio_record(kappa)), estimate).value(), error);
   }
+}
+
+// A request exactly at kappa is covered, and the score is the same, also where subnormal numbers are zeros.
+TEST(CalibratedEstimator, AThreadThatFlushesSubnormalNumbersKeepsTheRatio) {
+#if defined(__SSE2__)
+  const double numbers[] = {0.0, 0x1p-1074, 1e-320, 0x1p-1022, 1e-300, 1.0, 1e300};
+  for (const double error : numbers)
+    for (const double estimate : numbers) {
+      const double score = ratio_score(std::vector{error}, std::vector{estimate});
+      const Estimator ratio = estimator(ratio_record(score));
+      const unsigned before = _mm_getcsr();
+      _mm_setcsr(before | 0x8040U);  // flush to zero, subnormals are zero
+      const double flushed_score = ratio_score(std::vector{error}, std::vector{estimate});
+      const ErrorBound flushed = bound(ratio, estimate);
+      _mm_setcsr(before);
+      EXPECT_EQ(flushed_score, score) << error << ' ' << estimate;
+      EXPECT_EQ(std::isinf(score), std::isnan(flushed.value())) << error << ' ' << estimate;
+      EXPECT_FALSE(flushed.value() < error) << error << ' ' << estimate;
+      EXPECT_FALSE(bound(ratio, estimate).value() < error) << error << ' ' << estimate;
+    }
+  EXPECT_GT(ratio_score(std::vector{0x1p-1074}, std::vector{1e-320}), 0.0);
+#else
+  GTEST_SKIP() << "no SSE control register";
+#endif
 }
 
 TEST(CalibratedEstimator, ASessionChargesItOnceAndPassesOverAWeakOne) {

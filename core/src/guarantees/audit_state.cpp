@@ -161,7 +161,7 @@ Auditor Auditor::load(const std::filesystem::path& file) { return parse(read_dur
 
 void Auditor::save(const std::filesystem::path& file) const {
   const std::scoped_lock lock(save_mutex_);
-  write_durably(file, bytes());
+  write_durably(file, bytes(), 0600);  // it holds the seed of the coin
 }
 
 }  // namespace mpp::guarantees

@@ -58,6 +58,9 @@ void AuditSettings::validate() const {
   expects<ValueError>(mean_time_to_false_drift >= 1.0 && mean_time_to_false_drift <= ShiryaevRoberts::max_threshold,
                       "AuditSettings: mean_time_to_false_drift is ", mean_time_to_false_drift, ", expected in [1, ",
                       ShiryaevRoberts::max_threshold, "]");
+  expects<ValueError>(sampling_rate == 1.0 || seed != Seed{},
+                      "AuditSettings: seed is 0, 0, expected random words: "
+                      "who knows the seed knows which requests are audited");
 }
 
 Auditor::Auditor(const AuditSettings& settings) : Auditor(settings, {}) {}

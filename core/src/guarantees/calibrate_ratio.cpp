@@ -3,6 +3,7 @@
 #include <limits>
 
 #include <mpp/core/guarantees/calibrate.hpp>
+#include <mpp/core/guarantees/normal_number.hpp>
 #include <mpp/core/guarantees/sample_size.hpp>
 
 #include "src/guarantees/check.hpp"
@@ -65,9 +66,10 @@ double ratio_score(std::span<const double> errors, std::span<const double> estim
   for (std::size_t i = 0; i < errors.size(); ++i) {
     check_number("ratio_score: errors", i, errors[i]);
     check_number("ratio_score: estimates", i, estimates[i]);
-    if (errors[i] == 0.0 || std::isinf(estimates[i])) continue;
+    if (is_zero(errors[i]) || std::isinf(estimates[i])) continue;
     // The quotient is off by at most half a unit in the last place; below the normal numbers it may have been flushed.
-    const double above = std::nextafter(errors[i] / estimates[i], std::numeric_limits<double>::infinity());
+    const double quotient = at_least_normal(errors[i]) / at_least_normal(estimates[i]);
+    const double above = std::nextafter(quotient, std::numeric_limits<double>::infinity());
     score = std::max({score, above, std::numeric_limits<double>::min()});
   }
   return score;

@@ -40,10 +40,10 @@ std::vector<std::byte> checked(std::vector<std::byte> content) {
 
 }  // namespace
 
-void write_durably(const std::filesystem::path& file, std::span<const std::byte> bytes) {
+void write_durably(const std::filesystem::path& file, std::span<const std::byte> bytes, unsigned mode) {
   expects<ShapeError>(bytes.size() <= max_durable_bytes, "write_durably: ", bytes.size(), " bytes, expected at most ",
                       max_durable_bytes);
-  NewFile out("write_durably", file);
+  NewFile out("write_durably", file, mode);
   out.write(std::as_bytes(std::span<const char>(head(bytes))));
   out.write(bytes);
   out.commit();

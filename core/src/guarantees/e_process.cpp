@@ -43,6 +43,7 @@ void EProcess::observe(double loss) {
 }
 
 double EProcess::log_value() const {
+  check_rounding("EProcess");
   const double best = *std::max_element(log_wealth_.begin(), log_wealth_.end());
   double sum = 0.0;
   for (const double wealth : log_wealth_) {

@@ -33,6 +33,7 @@ void ShiryaevRoberts::observe(double loss) {
 }
 
 double ShiryaevRoberts::value() const {
+  check_rounding("ShiryaevRoberts");
   double sum = 0.0;
   for (const double r : sums_) sum += r;
   // 7 roundings of the sum and 1 of below(), which takes 8; the weight is a power of 2.

@@ -67,15 +67,35 @@ std::shared_ptr<const std::byte> InputFile::map() const {
   return {static_cast<const std::byte*>(start), [start, size](const std::byte*) { ::munmap(start, size); }};
 }
 
-NewFile::NewFile(const char* operation, std::filesystem::path path)
-    : operation_(operation), path_(std::move(path)), fd_(open_beside()) {}
+NewFile::NewFile(const char* operation, std::filesystem::path path, unsigned mode)
+    : operation_(operation), path_(std::move(path)), fd_(((path_ = followed()), open_beside(mode))) {
+  struct stat old {};
+  if (::stat(path_.c_str(), &old) == 0 && ::fchmod(fd_.get(), old.st_mode & 0777U) != 0)
+    refuse("cannot set the mode of");
+}
 
-// The name is ours alone: O_EXCL tells apart what other processes, threads and crashes have left.
-int NewFile::open_beside() {
+// A rename replaces a link itself: readers by way of the file's own name would keep the old contents.
+std::filesystem::path NewFile::followed() const {
+  constexpr int most_links = 40;  // as many as Linux follows
+  std::filesystem::path at = path_;
+  std::error_code none;
+  for (int links = 0; std::filesystem::is_symlink(at, none); ++links) {
+    errno = ELOOP;
+    if (links == most_links) refuse("cannot follow");
+    at = at.parent_path() / std::filesystem::read_symlink(at);  // an absolute target stands for itself
+  }
+  return at;
+}
+
+// The name is ours alone: O_EXCL tells apart what other processes, threads and crashes have left. While another file is
+// there to take the permissions from, nobody else may read this one.
+int NewFile::open_beside(unsigned mode) {
+  struct stat old {};
+  if (::stat(path_.c_str(), &old) == 0) mode = 0600;
   for (int attempt = 0;; ++attempt) {
     partial_ = path_;
     partial_ += text(".", ::getpid(), ".", attempt, ".partial");
-    const int fd = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const int fd = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     if (fd >= 0) return fd;
     if (errno != EEXIST) refuse("cannot create a file beside");
   }

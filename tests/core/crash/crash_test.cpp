@@ -28,6 +28,7 @@ Bytes bytes(std::string_view words) {
   const auto raw = std::as_bytes(std::span(words));
   return {raw.begin(), raw.end()};
 }
+void durably(const std::filesystem::path& file, std::span<const std::byte> state) { write_durably(file, state); }
 const Bytes old_state = bytes("the state before"), new_state = bytes("the state after one more audit, a longer one");
 
 struct Tally {
@@ -124,7 +125,7 @@ void folder_not_flushed(const std::filesystem::path& file, std::span<const std::
 void sound(const std::filesystem::path& file, std::span<const std::byte>) { replace(file, true, true); }
 
 TEST(Crash, LeavesTheOldStateOrTheNewOneWhereverItHappens) {
-  const Tally tally = stop_everywhere(write_durably, 1);
+  const Tally tally = stop_everywhere(durably, 1);
   EXPECT_TRUE(survives(tally)) << tally.lost << " lost, " << tally.mixed << " mixed, " << tally.went_back << " back";
   EXPECT_GT(tally.stops, 200);
   EXPECT_GT(tally.old_found, 100);

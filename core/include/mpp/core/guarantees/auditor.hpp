@@ -28,7 +28,7 @@ struct AuditKey {
 /// Fixed for the life of an auditor: whoever changes them after looking at the data voids the false-alarm rates.
 struct AuditSettings {
   double sampling_rate = 0.01;            ///< of released requests that run again at the exact level; in (0, 1]
-  Seed seed{};                            ///< of the sampling coin: random, and unknown to who sends requests
+  Seed seed{};                            ///< of the coin: random, unknown to who sends requests; not 0, 0 below rate 1
   Delta lifetime_alpha{0.01};             ///< chance that the lifetime alarm is ever false, per calibration; in (0, 1)
   double mean_time_to_false_drift = 1e5;  ///< audited requests to a false drift alarm, on average; in [1, 2^900]
 
@@ -93,7 +93,7 @@ class Auditor {
   /// The whole state; equal states give equal bytes. They hold the seed.
   [[nodiscard]] std::vector<std::byte> bytes() const;
   /// Replaces the file so that a crash at any moment leaves the old state or the new one (durable_file.hpp). Saving after
-  /// every observe() loses at most the last one. Calls follow one another, so an older state never overtakes.
+  /// every observe() loses at most the last one. A new file is for its owner alone: it holds the seed. Calls follow one another, so an older state never overtakes.
   void save(const std::filesystem::path& file) const;
 
   [[nodiscard]] const AuditSettings& settings() const noexcept { return settings_; }

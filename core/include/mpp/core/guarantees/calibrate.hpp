@@ -74,7 +74,8 @@ struct RatioCalibration {
 };
 
 /// The score of one request: max over its levels of error / estimate, rounded up. 0 / 0 is 0, x / 0 infinite, and an
-/// infinite estimate holds for any error.
+/// infinite estimate holds for any error. Numbers between 0 and the smallest normal one, 2^-1022, count as that one here and
+/// in CalibratedEstimator, so that a thread which flushes them gets the same score.
 /// @param errors     against the exact level, shape [levels], >= 0; the exact level may be left out
 /// @param estimates  what the signal says of them, shape [levels], >= 0
 /// @throws ShapeError if the shapes differ or are empty, ValueError for NaN and negative numbers

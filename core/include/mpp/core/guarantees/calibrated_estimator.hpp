@@ -9,6 +9,7 @@
 
 #include <mpp/core/control/tier.hpp>
 #include <mpp/core/guarantees/auditor.hpp>
+#include <mpp/core/guarantees/normal_number.hpp>
 #include <mpp/core/guarantees/record.hpp>
 
 namespace mpp::guarantees {
@@ -123,9 +124,9 @@ class CalibratedEstimator {
 
   // Rounded up, and no smaller than a normal number, which flushing to zero leaves alone. An infinite kappa says nothing.
   ErrorBound within_ratio(double estimate) const {
-    const double product = value_ * estimate;
+    const double product = at_least_normal(value_) * at_least_normal(estimate);
     if (!(estimate >= 0.0 && std::isfinite(product))) return ErrorBound::calibrated(no_bound, delta_);
-    if (value_ == 0.0 || estimate == 0.0) return ErrorBound::calibrated(0.0, delta_);
+    if (is_zero(value_) || is_zero(estimate)) return ErrorBound::calibrated(0.0, delta_);
     const double above = std::nextafter(product, std::numeric_limits<double>::infinity());
     return ErrorBound::calibrated(std::max(above, std::numeric_limits<double>::min()), delta_);
   }

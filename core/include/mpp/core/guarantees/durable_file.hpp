@@ -15,9 +15,11 @@ inline constexpr std::size_t max_durable_bytes = std::size_t{1} << 26;
 /// flushed. So wherever the process or the machine stops, read_durably() finds what was there before or what is
 /// written now; after a return it is what was written. What a crash leaves beside it ends in ".partial" and is read by
 /// nobody. Concurrent writers do not disturb each other; the last rename stays.
+/// Links are followed and permissions are kept, as NewFile does.
+/// @param mode  permissions of a file that was not there, less the umask
 /// @throws ShapeError for more than max_durable_bytes; std::filesystem::filesystem_error if the system refuses
 ///         (disk full, no such folder): `file` is then as it was before, unless only the flush of the folder failed
-void write_durably(const std::filesystem::path& file, std::span<const std::byte> bytes);
+void write_durably(const std::filesystem::path& file, std::span<const std::byte> bytes, unsigned mode = 0666);
 
 /// The bytes that write_durably() was given. Every shorter or longer file is refused, and every change within 32
 /// neighbouring bits; other damage is with probability 1 - 2^-32. No protection against intent: who reads the bytes

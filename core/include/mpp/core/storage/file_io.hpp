@@ -44,9 +44,12 @@ class InputFile {
 
 /// A file that appears under its name only once it is complete and on the disk; until then it is a file beside it,
 /// which the destructor removes. Errors are std::filesystem::filesystem_error with `operation` and the path.
+///
+/// Where the path is a symbolic link, the file it leads to is replaced, not the link. The new file has the permissions of
+/// the one it replaces (not its owner or its other attributes), or `mode` less the umask if there was none.
 class NewFile {
  public:
-  NewFile(const char* operation, std::filesystem::path path);
+  NewFile(const char* operation, std::filesystem::path path, unsigned mode = 0666);
   ~NewFile();
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
@@ -57,7 +60,8 @@ class NewFile {
 
  private:
   [[noreturn]] void refuse(const char* what) const;
-  [[nodiscard]] int open_beside();
+  [[nodiscard]] std::filesystem::path followed() const;
+  [[nodiscard]] int open_beside(unsigned mode);
 
   std::string operation_;
   std::filesystem::path path_;
