@@ -8,6 +8,7 @@
 #include <string>
 
 #include "fuzz/audit_state_property.hpp"
+#include "support/message_of.hpp"
 
 // The bytes of an auditor, as somebody hostile would write them.
 namespace mpp::guarantees {
@@ -17,15 +18,6 @@ using namespace mpp::test;
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-template <class Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no error";
-}
 bool has(const std::string& sentence, const char* part) { return sentence.find(part) != std::string::npos; }
 
 TEST(AuditState, EveryPrefixAndEveryChangedByteIsRefusedOrCanonical) {
@@ -50,7 +42,7 @@ std::vector<std::byte> with(Word word, std::uint64_t value) {
 }
 std::vector<std::byte> with(Word word, double value) { return with(word, std::bit_cast<std::uint64_t>(value)); }
 std::string refusal(const std::vector<std::byte>& state) {
-  return error_of([&] { (void)Auditor::parse(state); });
+  return message_of<std::exception>([&] { (void)Auditor::parse(state); });
 }
 
 TEST(AuditState, SaysWhatIsWrong) {
@@ -103,7 +95,8 @@ TEST(AuditState, MoreAuditsThanAreCountedAreRefused) {
   Auditor auditor = Auditor::parse(state);
   std::uint64_t request = 0;
   while (!auditor.selects(closed, request)) ++request;
-  EXPECT_TRUE(has(error_of([&] { auditor.observe(closed, request, 0.0); }), "expected a new calibration"));
+  EXPECT_TRUE(
+      has(message_of<std::exception>([&] { auditor.observe(closed, request, 0.0); }), "expected a new calibration"));
 }
 
 }  // namespace

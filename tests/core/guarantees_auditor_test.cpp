@@ -15,6 +15,7 @@
 #include <mpp/core/error.hpp>
 
 #include "fuzz/audit_state_property.hpp"
+#include "support/message_of.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace mpp::guarantees {
@@ -26,15 +27,6 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 const AuditKey gold{"ranking", 1, "gold"}, silver{"ranking", 1, "silver"}, other_level{"ranking", 2, "gold"};
 const AuditSettings everything{.sampling_rate = 1.0, .seed = {1, 2}};
 
-template <class Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "no error";
-}
 bool has(const std::string& sentence, const char* part) { return sentence.find(part) != std::string::npos; }
 
 /// Violations until the key is closed.
@@ -48,7 +40,7 @@ TEST(Auditor, AKeyThatWasNeverCalibratedMayNotRelease) {
   Auditor auditor(everything);
   EXPECT_FALSE(auditor.may_release(gold));
   EXPECT_FALSE(auditor.selects(gold, 1));
-  EXPECT_TRUE(has(error_of([&] { auditor.observe(gold, 1, 0.0); }), "expected recalibrated() first"));
+  EXPECT_TRUE(has(message_of<std::exception>([&] { auditor.observe(gold, 1, 0.0); }), "expected recalibrated() first"));
   EXPECT_THROW((void)auditor.status(gold), ValueError);
   auditor.recalibrated(gold, "r1", Delta{0.01});
   EXPECT_TRUE(auditor.may_release(gold));
@@ -84,7 +76,8 @@ TEST(Auditor, AnAlarmClosesItsKeyUntilItIsRecalibrated) {
   EXPECT_EQ(later.log_e_value, at_alarm.log_e_value);
   EXPECT_EQ(later.drift, at_alarm.drift);
 
-  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated(gold, "r1", Delta{0.01}); }), "expected a new calibration"));
+  EXPECT_TRUE(has(message_of<std::exception>([&] { auditor.recalibrated(gold, "r1", Delta{0.01}); }),
+                  "expected a new calibration"));
   EXPECT_FALSE(auditor.may_release(gold));
   auditor.recalibrated(gold, "r2", Delta{0.02});
   const AuditStatus fresh = auditor.status(gold);
@@ -102,7 +95,7 @@ TEST(Auditor, ARecordOpensAKeyOnce) {
   auditor.recalibrated(gold, "A", Delta{0.01});
   violations_to_alarm(auditor, gold);
   auditor.recalibrated(gold, "B", Delta{0.01});
-  const std::string error = error_of([&] { auditor.recalibrated(gold, "A", Delta{0.01}); });
+  const std::string error = message_of<std::exception>([&] { auditor.recalibrated(gold, "A", Delta{0.01}); });
   EXPECT_TRUE(has(error, "has run under record 'A' already, expected a new calibration")) << error;
   EXPECT_FALSE(auditor.may_release(gold, "A", Delta{0.01}));
   EXPECT_TRUE(auditor.may_release(gold, "B", Delta{0.01}));
@@ -118,7 +111,8 @@ TEST(Auditor, CountsTheRecordsOfAKey) {
   for (std::size_t i = 0; i <= Auditor::max_past_records; ++i)
     auditor.recalibrated(gold, std::to_string(i), Delta{0.1});
   const auto before = auditor.bytes();
-  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated(gold, "next", Delta{0.1}); }), "has run under 4097 records"));
+  EXPECT_TRUE(has(message_of<std::exception>([&] { auditor.recalibrated(gold, "next", Delta{0.1}); }),
+                  "has run under 4097 records"));
   EXPECT_EQ(auditor.bytes(), before);
   EXPECT_EQ(Auditor::parse(before).bytes(), before);
 }
@@ -148,7 +142,7 @@ TEST(Auditor, ObservesOnlyWhatTheCoinHasSelected) {
       ++selected;
       auditor.observe(gold, request, 0.0);
     } else {
-      EXPECT_TRUE(has(error_of([&] { auditor.observe(gold, request, 1.0); }), "was not selected"));
+      EXPECT_TRUE(has(message_of<std::exception>([&] { auditor.observe(gold, request, 1.0); }), "was not selected"));
     }
   }
   EXPECT_EQ(auditor.status(gold).audited, static_cast<std::uint64_t>(selected));
@@ -178,11 +172,11 @@ TEST(Auditor, RefusesToComputeInAnotherRoundingMode) {
   const auto before = auditor.bytes();
   for (const int mode : {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO}) {
     std::fesetround(mode);
-    const std::string observed = error_of([&] { auditor.observe(gold, 1, 1.0); });
-    const std::string opened = error_of([&] { auditor.recalibrated(silver, "r1", Delta{0.2}); });
-    const std::string read = error_of([&] { (void)auditor.status(gold); });
-    const std::string lifetime = error_of([] { EProcess(Delta{0.2}); });
-    const std::string drift = error_of([] { ShiryaevRoberts(Delta{0.2}); });
+    const std::string observed = message_of<std::exception>([&] { auditor.observe(gold, 1, 1.0); });
+    const std::string opened = message_of<std::exception>([&] { auditor.recalibrated(silver, "r1", Delta{0.2}); });
+    const std::string read = message_of<std::exception>([&] { (void)auditor.status(gold); });
+    const std::string lifetime = message_of<std::exception>([] { EProcess(Delta{0.2}); });
+    const std::string drift = message_of<std::exception>([] { ShiryaevRoberts(Delta{0.2}); });
     std::fesetround(FE_TONEAREST);
     for (const std::string& error : {observed, opened, read, lifetime, drift})
       EXPECT_TRUE(has(error, "does not round to nearest")) << error;
@@ -294,38 +288,56 @@ TEST(Auditor, SavesToTheFileThatALinkLeadsTo) {
 
 TEST(Auditor, RefusesWhatIsOutsideItsDomain) {
   for (const double bad : {nan, 0.0, -1.0, 1.5}) {
-    EXPECT_TRUE(has(error_of([&] { Auditor(AuditSettings{.sampling_rate = bad}); }), "sampling_rate"));
-    EXPECT_TRUE(has(error_of([&] { Auditor(AuditSettings{.lifetime_alpha = {bad}}); }), "lifetime_alpha"));
+    EXPECT_TRUE(
+        has(message_of<std::exception>([&] { Auditor(AuditSettings{.sampling_rate = bad}); }), "sampling_rate"));
+    EXPECT_TRUE(
+        has(message_of<std::exception>([&] { Auditor(AuditSettings{.lifetime_alpha = {bad}}); }), "lifetime_alpha"));
   }
   for (const double bad : {nan, 0.0, 0.5, HUGE_VAL, -1.0})
-    EXPECT_TRUE(
-        has(error_of([&] { Auditor(AuditSettings{.mean_time_to_false_drift = bad}); }), "mean_time_to_false_drift"));
+    EXPECT_TRUE(has(message_of<std::exception>([&] { Auditor(AuditSettings{.mean_time_to_false_drift = bad}); }),
+                    "mean_time_to_false_drift"));
 
-  EXPECT_TRUE(has(error_of([&] { Auditor(AuditSettings{.sampling_rate = 0.5}); }), "seed is 0, 0"));
+  EXPECT_TRUE(has(message_of<std::exception>([&] { Auditor(AuditSettings{.sampling_rate = 0.5}); }), "seed is 0, 0"));
   EXPECT_NO_THROW(Auditor(AuditSettings{.sampling_rate = 0.5, .seed = {0, 1}}));
 
   Auditor auditor(everything);
   const std::string longest(256, 'x'), too_long(257, 'x');
   auditor.recalibrated({longest, 0, longest}, longest, Delta{0.1});
-  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated({"", 0, "c"}, "r", Delta{0.1}); }), "the workload has 0 bytes"));
-  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated({too_long, 0, ""}, "r", Delta{0.1}); }), "257 bytes"));
-  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated({"w", 0, too_long}, "r", Delta{0.1}); }), "service class"));
-  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated({"w", 0, ""}, "", Delta{0.1}); }), "the record has 0 bytes"));
+  EXPECT_TRUE(has(message_of<std::exception>([&] {
+                    auditor.recalibrated({"", 0, "c"}, "r", Delta{0.1});
+                  }),
+                  "the workload has 0 bytes"));
+  EXPECT_TRUE(has(message_of<std::exception>([&] {
+                    auditor.recalibrated({too_long, 0, ""}, "r", Delta{0.1});
+                  }),
+                  "257 bytes"));
+  EXPECT_TRUE(has(message_of<std::exception>([&] {
+                    auditor.recalibrated({"w", 0, too_long}, "r", Delta{0.1});
+                  }),
+                  "service class"));
+  EXPECT_TRUE(has(message_of<std::exception>([&] {
+                    auditor.recalibrated({"w", 0, ""}, "", Delta{0.1});
+                  }),
+                  "the record has 0 bytes"));
   for (const double bad : {nan, 0.0, -0.1, 1.0, 1e-13})
-    EXPECT_TRUE(has(error_of([&] { auditor.recalibrated({"w", 0, ""}, "r", Delta{bad}); }), "the allowed rate is"));
+    EXPECT_TRUE(has(message_of<std::exception>([&] {
+                      auditor.recalibrated({"w", 0, ""}, "r", Delta{bad});
+                    }),
+                    "the allowed rate is"));
   EXPECT_EQ(auditor.keys().size(), 1U);
 
   auditor.recalibrated(gold, "r1", Delta{0.1});
   const auto before = auditor.bytes();
   for (const double bad : {nan, -0.5, 1.0000001, HUGE_VAL})
-    EXPECT_TRUE(has(error_of([&] { auditor.observe(gold, 1, bad); }), "the loss is"));
+    EXPECT_TRUE(has(message_of<std::exception>([&] { auditor.observe(gold, 1, bad); }), "the loss is"));
   EXPECT_EQ(auditor.bytes(), before);
 }
 
 TEST(Auditor, CountsKeys) {
   Auditor auditor(everything);
   for (std::size_t i = 0; i < Auditor::max_keys; ++i) auditor.recalibrated({"w", i, ""}, "r", Delta{0.1});
-  EXPECT_TRUE(has(error_of([&] { auditor.recalibrated(gold, "r", Delta{0.1}); }), "there are 65536 keys"));
+  EXPECT_TRUE(
+      has(message_of<std::exception>([&] { auditor.recalibrated(gold, "r", Delta{0.1}); }), "there are 65536 keys"));
   auditor.recalibrated({"w", 7, ""}, "r2", Delta{0.1});
   EXPECT_EQ(Auditor::parse(auditor.bytes()).keys().size(), Auditor::max_keys);
 }

@@ -8,6 +8,7 @@
 
 #include "fuzz/calibration_record_property.hpp"
 #include "support/cascade.hpp"
+#include "support/message_of.hpp"
 
 namespace mpp::guarantees {
 namespace {
@@ -37,15 +38,6 @@ ErrorBound bound(const Estimator& estimator, double signal) {
   return estimator.bound({{}, {signal, signal}}, {}, 0.0, 0, Delta{0.0});
 }
 
-template <class Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const ValueError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 bool has(const std::string& sentence, const std::string& part) { return sentence.find(part) != std::string::npos; }
 
 struct Served {
@@ -135,13 +127,13 @@ TEST(CalibratedEstimator, RefusesARecordOfSomethingElse) {
   const CalibrationRecord record = policy_record(2.0, 0.25);
   PolicyIds running = record.ids;
   running.kernel = "cuda";
-  EXPECT_TRUE(has(error_of([&] { (void)Estimator(record, running, {}); }), "what runs has 'cuda'"));
+  EXPECT_TRUE(has(message_of<ValueError>([&] { (void)Estimator(record, running, {}); }), "what runs has 'cuda'"));
   CalibrationRecord unsound = record;
   unsound.k = 2.0;
-  EXPECT_TRUE(has(error_of([&] { (void)estimator(unsound); }), "does not certify"));
+  EXPECT_TRUE(has(message_of<ValueError>([&] { (void)estimator(unsound); }), "does not certify"));
   CalibrationRecord graded = record;
   graded.method = CalibrationMethod::fixed_sequence_betting;
-  EXPECT_TRUE(has(error_of([&] { (void)estimator(graded); }), "expected violations"));
+  EXPECT_TRUE(has(message_of<ValueError>([&] { (void)estimator(graded); }), "expected violations"));
 }
 
 // ---- with an auditor ----
@@ -212,7 +204,7 @@ TEST(CalibratedEstimator, AGateIsOfTheWorkloadAndClassOfTheRecord) {
   Auditor auditor({.sampling_rate = 1.0});
   const CalibrationRecord record = policy_record(2.0, 0.25);
   const auto error = [&](const AuditKey& key) {
-    return error_of([&] { (void)Estimator(record, record.ids, {}, {&auditor, {first, key}}); });
+    return message_of<ValueError>([&] { (void)Estimator(record, record.ids, {}, {&auditor, {first, key}}); });
   };
   EXPECT_EQ(error(second), "no error");
   EXPECT_TRUE(has(error({"speech", 0, ""}), "has the workload 'speech', expected that of the record, 'ranking'"));
@@ -222,8 +214,11 @@ TEST(CalibratedEstimator, AGateIsOfTheWorkloadAndClassOfTheRecord) {
 TEST(CalibratedEstimator, AGateNeedsAnAuditorAndKeys) {
   Auditor auditor({.sampling_rate = 1.0});
   const CalibrationRecord record = policy_record(2.0, 0.25);
-  EXPECT_TRUE(has(error_of([&] { (void)Estimator(record, record.ids, {}, {&auditor, {}}); }), "no keys"));
-  EXPECT_TRUE(has(error_of([&] { (void)Estimator(record, record.ids, {}, {nullptr, {first}}); }), "no auditor"));
+  EXPECT_TRUE(has(message_of<ValueError>([&] { (void)Estimator(record, record.ids, {}, {&auditor, {}}); }), "no keys"));
+  EXPECT_TRUE(has(message_of<ValueError>([&] {
+                    (void)Estimator(record, record.ids, {}, {nullptr, {first}});
+                  }),
+                  "no auditor"));
 }
 
 // Why the gate closes all levels at once. One request: good at level 0, bad at level 1, and both signals are high. The policy

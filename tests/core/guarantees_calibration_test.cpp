@@ -9,21 +9,14 @@
 
 #include <mpp/core/guarantees/sample_size.hpp>
 
+#include "support/message_of.hpp"
+
 namespace mpp::guarantees {
 namespace {
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-template <class Error, class Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 bool has(const std::string& sentence, const std::string& part) { return sentence.find(part) != std::string::npos; }
 
 /// Losses of thresholds over n requests, the first violations[i] of which violate at threshold i.
@@ -89,7 +82,7 @@ TEST(CalibratePolicy, GradedLossesAreBetOn) {
   EXPECT_NEAR(result.loss, 8.0, 1e-9);
   EXPECT_EQ(result.p_values[0], betting_p(std::span(losses).first(n), 0.01, Delta{0.05}));
   EXPECT_LE(result.limit, 0.01);
-  EXPECT_TRUE(has(error_of<ValueError>([&] {
+  EXPECT_TRUE(has(test::message_of<ValueError>([&] {
                     (void)calibrate_policy(losses, std::vector<double>{2, 1}, one_percent);
                   }),
                   "expected 0 or 1 because the kind is binary"));
@@ -100,19 +93,19 @@ TEST(CalibratePolicy, SaysWhatIsWrong) {
   const auto call = [&](std::vector<double> thresholds, PolicyClaim claim = one_percent) {
     return [&losses, thresholds, claim] { (void)calibrate_policy(losses, thresholds, claim); };
   };
-  EXPECT_TRUE(has(error_of<ValueError>(call({})), "thresholds is empty"));
+  EXPECT_TRUE(has(test::message_of<ValueError>(call({})), "thresholds is empty"));
   for (const std::vector<double>& order : {std::vector<double>{1, 2}, {1, 1}, {nan, 1}, {1, nan}, {infinity, 1}})
-    EXPECT_TRUE(has(error_of<ValueError>(call(order)), "the most conservative comes first")) << order[0];
-  EXPECT_EQ(error_of<ValueError>(call({1, -infinity})), "no error");  // "release everything" is a threshold
-  EXPECT_TRUE(has(error_of<ShapeError>(call({4, 3, 2, 1, 0, -1, -2})), "expected [7, requests]"));
+    EXPECT_TRUE(has(test::message_of<ValueError>(call(order)), "the most conservative comes first")) << order[0];
+  EXPECT_EQ(test::message_of<ValueError>(call({1, -infinity})), "no error");  // "release everything" is a threshold
+  EXPECT_TRUE(has(test::message_of<ShapeError>(call({4, 3, 2, 1, 0, -1, -2})), "expected [7, requests]"));
   for (const double bad : {0.0, 1.0, -0.1, nan}) {
-    EXPECT_TRUE(has(error_of<ValueError>(call({2, 1}, {.risk = {bad}, .beta = {0.05}})), "risk is"));
-    EXPECT_TRUE(has(error_of<ValueError>(call({2, 1}, {.risk = {0.01}, .beta = {bad}})), "beta is"));
+    EXPECT_TRUE(has(test::message_of<ValueError>(call({2, 1}, {.risk = {bad}, .beta = {0.05}})), "risk is"));
+    EXPECT_TRUE(has(test::message_of<ValueError>(call({2, 1}, {.risk = {0.01}, .beta = {bad}})), "beta is"));
   }
   for (const double bad : {nan, -0.1, 1.1, 0.5}) {
     auto wrong = losses;
     wrong[305] = bad;
-    EXPECT_TRUE(has(error_of<ValueError>([&] {
+    EXPECT_TRUE(has(test::message_of<ValueError>([&] {
                       (void)calibrate_policy(wrong, std::vector<double>{2, 1}, one_percent);
                     }),
                     "threshold 1, request 5"));
@@ -131,8 +124,8 @@ TEST(RatioScore, IsTheLargestRatioRoundedUp) {
   EXPECT_EQ(ratio_score(V{infinity, 1}, V{infinity, 1}), ratio_score(V{1}, V{1}));
   EXPECT_EQ(ratio_score(V{1e300}, V{1e-300}), infinity);
   for (const double bad : {nan, -1.0, -infinity}) {
-    EXPECT_TRUE(has(error_of<ValueError>([&] { (void)ratio_score(V{0, bad}, V{1, 1}); }), "errors[1] is"));
-    EXPECT_TRUE(has(error_of<ValueError>([&] { (void)ratio_score(V{0, 1}, V{1, bad}); }), "estimates[1] is"));
+    EXPECT_TRUE(has(test::message_of<ValueError>([&] { (void)ratio_score(V{0, bad}, V{1, 1}); }), "errors[1] is"));
+    EXPECT_TRUE(has(test::message_of<ValueError>([&] { (void)ratio_score(V{0, 1}, V{1, bad}); }), "estimates[1] is"));
   }
   EXPECT_THROW((void)ratio_score(V{1}, V{1, 2}), ShapeError);
   EXPECT_THROW((void)ratio_score({}, {}), ShapeError);
@@ -190,8 +183,8 @@ TEST(CalibrateRatio, ToleranceTakesTheSmallestRankThatIsRightAtBeta) {
   scores.pop_back();
   EXPECT_EQ(calibrate_ratio(scores, claim).rank, 472U);  // none may
   scores.resize(298);
-  EXPECT_TRUE(
-      has(error_of<CalibrationSizeError>([&] { (void)calibrate_ratio(scores, claim); }), "expected at least 299"));
+  EXPECT_TRUE(has(test::message_of<CalibrationSizeError>([&] { (void)calibrate_ratio(scores, claim); }),
+                  "expected at least 299"));
   for (const std::size_t n : {300U, 1000U, 5000U})
     for (const double risk : {0.01, 0.1, 0.5}) {
       std::vector<double> ascending(n);
@@ -209,8 +202,8 @@ TEST(CalibrateRatio, InfiniteScoresAreRankedAndNaNIsRefused) {
   EXPECT_EQ(calibrate_ratio(scores, {.risk = {0.01}, .beta = std::nullopt}).kappa, infinity);
   for (const double bad : {nan, -1.0}) {
     scores[7] = bad;
-    EXPECT_TRUE(
-        has(error_of<ValueError>([&] { (void)calibrate_ratio(scores, {.risk = {0.1}, .beta = {}}); }), "scores[7] is"));
+    EXPECT_TRUE(has(test::message_of<ValueError>([&] { (void)calibrate_ratio(scores, {.risk = {0.1}, .beta = {}}); }),
+                    "scores[7] is"));
   }
   scores[7] = 1.0;
   for (const double bad : {0.0, 1.0, nan, 1e-300}) {
@@ -244,10 +237,10 @@ TEST(CalibrationGroups, AreEachCalibratedAlone) {
 
   groups[0] = groups[2] = "fr";
   const auto policy = [&] { (void)calibrate_policy(losses, std::vector<double>{2, 1}, groups, one_percent); };
-  EXPECT_TRUE(has(error_of<CalibrationSizeError>(policy), "group 'de': calibrate_policy: 298 requests"));
+  EXPECT_TRUE(has(test::message_of<CalibrationSizeError>(policy), "group 'de': calibrate_policy: 298 requests"));
   const auto ratio = [&] { (void)calibrate_ratio(scores, groups, {.risk = {0.005}, .beta = std::nullopt}); };
-  EXPECT_TRUE(
-      has(error_of<CalibrationSizeError>(ratio), "group 'fr': calibrate_ratio: 2 requests, expected at least 199"));
+  EXPECT_TRUE(has(test::message_of<CalibrationSizeError>(ratio),
+                  "group 'fr': calibrate_ratio: 2 requests, expected at least 199"));
   groups.pop_back();
   EXPECT_THROW(policy(), ShapeError);
   EXPECT_THROW(ratio(), ShapeError);

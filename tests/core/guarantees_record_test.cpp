@@ -10,6 +10,7 @@
 #include <mpp/core/guarantees/durable_file.hpp>
 
 #include "fuzz/calibration_record_property.hpp"
+#include "support/message_of.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace mpp::guarantees {
@@ -20,15 +21,6 @@ using namespace mpp::test;
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-template <class Error, class Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 bool has(const std::string& sentence, const std::string& part) { return sentence.find(part) != std::string::npos; }
 
 CalibrationRecord ratio_record(double kappa, double delta) {
@@ -92,15 +84,16 @@ TEST(CalibrationRecord, ReadsEveryEscapeAndAnyOrder) {
   EXPECT_EQ(record.seed, 1U);
   EXPECT_TRUE(refused_or_record(escaped));
   for (const char* lone : {R"("\ud83d")", R"("\ude00")", R"("\ud83d\u0041")", R"("\ud83dx")", R"("\ud83d\ud83d")"})
-    EXPECT_TRUE(has(error_of<FormatError>([&] { (void)CalibrationRecord::parse(replaced(once, "\"ranking\"", lone)); }),
-                    "surrogate"))
+    EXPECT_TRUE(
+        has(message_of<FormatError>([&] { (void)CalibrationRecord::parse(replaced(once, "\"ranking\"", lone)); }),
+            "surrogate"))
         << lone;
 }
 
 TEST(CalibrationRecord, RefusesWhatIsNotOneOfOurs) {
   const std::string valid = sample_record().json();
   const auto error = [&](const std::string& from, const std::string& to) {
-    return error_of<FormatError>([&] { (void)CalibrationRecord::parse(replaced(valid, from, to)); });
+    return message_of<FormatError>([&] { (void)CalibrationRecord::parse(replaced(valid, from, to)); });
   };
   EXPECT_EQ(error("\"schema\":1", "\"schema\":2"),
             "CalibrationRecord: line 1, field 'schema': came '2', expected schema 1");
@@ -123,7 +116,7 @@ TEST(CalibrationRecord, RefusesWhatIsNotOneOfOurs) {
         "2026-02-28T23:59:60Z", "2026-02-2-T23:59:59Z", "2026-02-28T23:59:59"})
     EXPECT_TRUE(has(error("2026-02-28T23:59:59Z", time), "expected a time like")) << time;
   EXPECT_TRUE(
-      has(error_of<FormatError>([] { (void)CalibrationRecord::parse(std::string(70000, ' ')); }), "at most 65536"));
+      has(message_of<FormatError>([] { (void)CalibrationRecord::parse(std::string(70000, ' ')); }), "at most 65536"));
   for (std::size_t size = 0; size + 1 < valid.size(); ++size)
     EXPECT_THROW((void)CalibrationRecord::parse(std::string_view(valid).substr(0, size)), FormatError) << size;
 }
@@ -131,7 +124,7 @@ TEST(CalibrationRecord, RefusesWhatIsNotOneOfOurs) {
 TEST(CalibrationRecord, RefusesNumbersThatDoNotSupportTheClaim) {
   const auto error = [](auto change, CalibrationRecord record = sample_record()) {
     change(record);
-    return error_of<ValueError>([&] { record.validate(); });
+    return message_of<ValueError>([&] { record.validate(); });
   };
   using Record = CalibrationRecord;
   EXPECT_EQ(error([](Record&) {}), "no error");
@@ -200,7 +193,7 @@ TEST(CalibrationRecord, IsMadeOnlyOfWhatWasCertified) {
   losses[6] = 1.0;
   const auto nothing = calibrate_policy(losses, std::vector<double>{0.5}, claim);
   EXPECT_TRUE(
-      has(error_of<ValueError>([&] { (void)make_record(sample_record().ids, Epsilon{0.1}, claim, nothing, 7, {}); }),
+      has(message_of<ValueError>([&] { (void)make_record(sample_record().ids, Epsilon{0.1}, claim, nothing, 7, {}); }),
           "certified no threshold"));
   for (const RatioClaim& ratio : {RatioClaim{{0.01}, {}}, RatioClaim{{0.01}, Delta{0.05}}}) {
     const auto found =
@@ -216,7 +209,7 @@ TEST(CalibrationRecord, NamesTheIdThatDiffers) {
   EXPECT_NO_THROW(expects_match(record, record.ids));
   PolicyIds running = record.ids;
   running.estimator = "other";
-  EXPECT_TRUE(has(error_of<ValueError>([&] { expects_match(record, running); }),
+  EXPECT_TRUE(has(message_of<ValueError>([&] { expects_match(record, running); }),
                   "estimator is 'gap \xe2\x82\xac', what runs has 'other'"));
   for (std::string PolicyIds::*id : {&PolicyIds::model, &PolicyIds::kernel, &PolicyIds::estimator, &PolicyIds::policy,
                                      &PolicyIds::workload, &PolicyIds::service_class}) {

@@ -8,6 +8,7 @@
 
 #include <mpp/core/error.hpp>
 
+#include "support/message_of.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace mpp::speech {
@@ -22,16 +23,6 @@ Path spelled(const std::string& word, std::optional<Token> separator = 1) {
   return path_of(spell(std::vector{word}, tokens, separator)[0]);
 }
 
-template <class Error>
-std::string error_of(const auto& run) {
-  try {
-    run();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 TEST(Spell, IsOneTokenACharacterAndTheSeparator) {
   EXPECT_EQ(spelled("ab"), (Path{2, 3, 1}));
   EXPECT_EQ(spelled("b\xC3\xA4"
@@ -42,7 +33,7 @@ TEST(Spell, IsOneTokenACharacterAndTheSeparator) {
 }
 
 TEST(Spell, NamesTheWordAndItsFirstBadCharacter) {
-  const auto error = [](const std::string& word) { return error_of<ValueError>([&] { (void)spelled(word); }); };
+  const auto error = [](const std::string& word) { return test::message_of<ValueError>([&] { (void)spelled(word); }); };
   EXPECT_EQ(error("abcd"),
             "spell: the word 'abcd' (words[0]) cannot be spelled: the character 'c' at byte 2 is none of the 6 tokens");
   EXPECT_EQ(error("b\xC3\xB6"),
@@ -57,7 +48,8 @@ TEST(Spell, NamesTheWordAndItsFirstBadCharacter) {
                   "ab"),
             "no error");
   EXPECT_NE(error("\n").find("'\\x0a'"), std::string::npos);
-  EXPECT_EQ(error_of<ValueError>([] { (void)spelled("a", 7); }), "spell: separator is 7, expected a token below 7");
+  EXPECT_EQ(test::message_of<ValueError>([] { (void)spelled("a", 7); }),
+            "spell: separator is 7, expected a token below 7");
 }
 
 WordList read(const std::string& text) {
@@ -77,7 +69,7 @@ TEST(ReadWordList, TakesWordsAloneAndWithTheirTokens) {
 }
 
 TEST(ReadWordList, NamesTheLineThatItCannotTake) {
-  const auto error = [](const std::string& text) { return error_of<FormatError>([&] { (void)read(text); }); };
+  const auto error = [](const std::string& text) { return test::message_of<FormatError>([&] { (void)read(text); }); };
   EXPECT_EQ(error("ab\nabc\n"),
             "read_word_list: line 2: the word 'abc' cannot be spelled: the character 'c' at byte 2 "
             "is none of the 6 tokens");
@@ -87,7 +79,7 @@ TEST(ReadWordList, NamesTheLineThatItCannotTake) {
   EXPECT_EQ(error(std::string(65536, 'a') + "\n"), "no error");
   const test::TemporaryFolder folder;
   for (const std::filesystem::path& path : {folder / "missing", folder.path()})
-    EXPECT_NE(error_of<FormatError>([&] { (void)read_word_list(path, tokens, 1); }).find(path.string()),
+    EXPECT_NE(test::message_of<FormatError>([&] { (void)read_word_list(path, tokens, 1); }).find(path.string()),
               std::string::npos);
 }
 
