@@ -65,7 +65,8 @@ struct AttendRounding {
   double weight = 0.0;   ///< each w_i is within this, relatively, of e^(logit - max_logit) of the logits as computed,
   double flushed = 0.0;  ///< or both are at most this
   double mass = 0.0;     ///< relative error of each mass, against the sum of the w_i
-  double energy = 0.0;   ///< relative error of each energy, against the sum of w_i |v_i|^2
+  double energy = 0.0;   ///< relative error of each energy, against the sum of w_i (|v_i| / value_reach)^2,
+  double energy_floor = 0.0;  ///< plus this times the mass
   double log_sum_exp = 0.0;   ///< error of log_sum_exp, against the sum of e^max_logit mass over the pages
   double page_weight = 0.0;   ///< of the output: rounding of sums
   double token_weight = 0.0;  ///< of the output: rounding of weights to integers, over all tokens of a page
