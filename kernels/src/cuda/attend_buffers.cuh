@@ -52,10 +52,10 @@ template <unsigned steps, unsigned groups>
 struct PageBuffers {
   using Shape = PageShape<steps>;
   static constexpr unsigned weight_row = tokens_of_page + 4;  // of one head: other banks than those of the next one
-  std::byte metadata[2][Shape::metadata];
-  std::byte keys[Shape::keys];
-  std::byte values[Shape::values];
-  float weights[groups][4][weight_row];
+  alignas(16) std::byte metadata[2][Shape::metadata];
+  alignas(16) std::byte keys[Shape::keys];
+  alignas(16) std::byte values[Shape::values];
+  alignas(16) float weights[groups][4][weight_row];
   KvPage pages[3];
 };
 

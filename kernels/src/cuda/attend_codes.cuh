@@ -65,7 +65,7 @@ __device__ PageQuery code_query(const float4* query, const Metadata<steps>& meta
                                 std::uint32_t (&codes)[steps][2]) {
   const unsigned odd = lane / 4 % 2;
   float folded[steps][4];
-  float largest = 0.0F, base = 0.0F, sum = 0.0F, absolute = 0.0F, square = 0.0F;
+  float largest = 0.0F, base = 0.0F, sum = 0.0F, absolute = 0.0F;
 #pragma unroll
   for (unsigned s = 0; s < steps; ++s) {
     const unsigned pair = 4 * (4 * s + lane % 4) + 1 - odd;  // rows 0, 1 and 4, 5, or 2, 3 and 6, 7
@@ -83,21 +83,23 @@ __device__ PageQuery code_query(const float4* query, const Metadata<steps>& meta
       base = fmaf(number[j], zero[j], base);
       sum += fold;
       absolute += fabsf(fold);
-      square = fmaf(fold, fold, square);
     }
   }
   largest = over_query_lanes(largest, [](float a, float b) { return fmaxf(a, b); });
   base = sum_of_query_lanes(base) + 128.0F * sum_of_query_lanes(sum);
   absolute = sum_of_query_lanes(absolute);
-  square = sum_of_query_lanes(square);
-  const float per_unit = largest > 0.0F ? query_code_end / largest : 0.0F;
+  const float unit = largest / query_code_end;
+  const float per_unit = largest > least_query_end ? query_code_end / largest : 0.0F;
+  float square = 0.0F;  // in units: squares of a small query would underflow
   int code_sum = 0;
 #pragma unroll
   for (unsigned s = 0; s < steps; ++s) {
     int code[4], carried[4];
 #pragma unroll
     for (unsigned j = 0; j < 4; ++j) {
-      code[j] = __float2int_rn(folded[s][j] * per_unit);
+      const float units = folded[s][j] * per_unit;
+      square = fmaf(units, units, square);
+      code[j] = __float2int_rn(units);
       carried[j] = code[j] + 128;  // Q = 256 * high + low, low a signed byte
       code_sum += code[j];
     }
@@ -107,7 +109,7 @@ __device__ PageQuery code_query(const float4* query, const Metadata<steps>& meta
     codes[s][0] = odd == 0 ? high : other;  // of rows 2, 6, 3, 7
     codes[s][1] = odd == 0 ? other : low;
   }
-  return {largest / query_code_end, sum_of_query_lanes(code_sum), base, absolute, sqrtf(square)};
+  return {unit, sum_of_query_lanes(code_sum), base, absolute, unit * sqrtf(sum_of_query_lanes(square))};
 }
 
 /// Two registers of the first operand for one word of a column.

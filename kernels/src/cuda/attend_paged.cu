@@ -19,8 +19,8 @@ constexpr unsigned block_width = run_warps * warp;
 template <unsigned steps, unsigned groups>
 struct Block {
   PageBuffers<steps, groups> buffers[run_warps];
-  float4 query[groups][steps][warp];                 // times the scale, as code_query() wants it
-  uint2 exact_query[2 * groups * 2 * steps * warp];  // as multiply_exact_keys() wants it, times 2^-exponent
+  alignas(16) float4 query[groups][steps][warp];                 // times the scale, as code_query() wants it
+  alignas(16) uint2 exact_query[2 * groups * 2 * steps * warp];  // as multiply_exact_keys() wants it, times 2^-exponent
   float length[4 * groups];                          // norm of the query times the scale
   float exact_unit[4 * groups];
 };
@@ -37,26 +37,26 @@ __device__ void load_queries(const AttendShape& shape, const float* queries, uns
     return there ? queries[(first_head + head) * dim + channel] : 0.0F;
   };
   for (unsigned head = threadIdx.x / warp; head < 4 * groups; head += run_warps) {
-    float largest = 0.0F, square = 0.0F;
-    bool finite = true;
+    float largest = 0.0F;
+    double square = 0.0;
     for (unsigned channel = lane; channel < dim; channel += warp) {
-      const float q = number(head, channel), scaled = shape.scale * q;
-      finite = finite && isfinite(q);
-      largest = fmaxf(largest, fabsf(scaled));
-      square = fmaf(scaled, scaled, square);
+      const float q = number(head, channel);
+      largest = fmaxf(largest, fabsf(shape.scale * q));
+      square += static_cast<double>(q) * static_cast<double>(q);
     }
 #pragma unroll
     for (unsigned step = warp / 2; step > 0; step /= 2) {
       largest = fmaxf(largest, __shfl_xor_sync(~0U, largest, step));
       square += __shfl_xor_sync(~0U, square, step);
     }
-    if (!__all_sync(~0U, finite) && lane == 0) atomicOr(faults, query_fault);
     if (lane != 0) continue;
+    const double norm = sqrt(square) * static_cast<double>(shape.scale);
+    if (!(norm < 0x1p60)) atomicOr(faults, query_fault);
     int exponent = 0;
-    if (largest > 0.0F && isfinite(largest)) frexpf(largest, &exponent);
+    if (largest > 0.0F) frexpf(largest, &exponent);
     // The largest number becomes one of [2^14, 2^15) in float16, of [1/2, 1) in bfloat16. Below 2^-100 nothing counts.
     block.exact_unit[head] = ldexpf(1.0F, max(exponent, -100) - (bfloat ? 0 : 15));
-    block.length[head] = sqrtf(square);
+    block.length[head] = static_cast<float>(norm) * radius_slack;
   }
   __syncthreads();
   for (unsigned i = threadIdx.x; i < groups * steps * warp; i += block_width) {
@@ -255,9 +255,14 @@ class Walk {
   }
 
   __device__ void bound_omitted(const KvPage& page, const PageSummary& summary, unsigned group, std::size_t at,
-                                const PageQuery&) const {
-    // |q . k| <= |q| |k|, with the reach of all keys.
-    const float upper = arithmetic(summary, 4 * group + lane_ / 8, 1.0F) * radius_slack + arithmetic_floor;
+                                const PageQuery& query) const {
+    // Each channel at the end of its range that is better: q . zero + 256 sum of max(q'_j, 0). A page without codes has no
+    // ranges, and no code is in the middle.
+    const bool known = isfinite(summary.key_residual[0]) && summary.code_norm > 0.0F;
+    const float reach = arithmetic(summary, 4 * group + lane_ / 8, 1.0F);
+    const float upper =
+        known ? query.base + 128.0F * query.absolute + reach * arithmetic_error(shape_.head_dim) + arithmetic_floor
+              : reach;
     const PageStatistics& to = read_.statistics;
     write_of_query(to.radius, group, at, -1.0F);
     write_of_query(to.max_logit, group, at, upper);
@@ -415,12 +420,13 @@ void launch(const Context& context, const Batch& batch, const Runs& runs, unsign
 
 void expects_none(unsigned faults) {
   expects<ValueError>((faults & query_fault) == 0,
-                      "attend_paged: a query holds NaN or infinity, expected finite numbers");
+                      "attend_paged: a query times the scale has a norm that is not a finite number below 2^60");
   expects<ShapeError>((faults & page_fault) == 0,
-                      "attend_paged: a page is malformed: levels, tokens or planes do not fit each other");
+                      "attend_paged: a page has levels that its pointers and its number of tokens do not allow");
   expects<StalePage>((faults & stale_fault) == 0,
-                     "attend_paged: the memory of a page has another generation than its reader expects");
-  expects<ShapeError>((faults & empty_fault) == 0, "attend_paged: all pages of a read are omitted");
+                     "attend_paged: a page is of another generation than its reader expects: it was freed since");
+  expects<ShapeError>((faults & empty_fault) == 0,
+                      "attend_paged: all pages of a read are omitted, expected at least one that is read");
 }
 
 }  // namespace

@@ -113,7 +113,7 @@ static __global__ void merge_kernel(const __grid_constant__ Batch batch, Runs ru
     total += static_cast<double>(share) * runs.total[row];
   }
   if (channel == 0) {
-    if (!(total > 0.0)) atomicOr(faults, empty_fault);
+    if (!(total > 0.0) && !isnan(total)) atomicOr(faults, empty_fault);
     read.log_sum_exp[head] = static_cast<double>(largest) + log(total);
   }
   read.output[head * dim + channel] = static_cast<float>(static_cast<double>(out) / total);
