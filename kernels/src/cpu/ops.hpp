@@ -1,8 +1,10 @@
 #pragma once
+#include <mpp/kernels/attend_paged.hpp>
 #include <mpp/kernels/backward_bound.hpp>
 #include <mpp/kernels/ctc_step.hpp>
 #include <mpp/kernels/interval.hpp>
 #include <mpp/kernels/quantize_nested.hpp>
+#include <mpp/kernels/quantize_page.hpp>
 #include <mpp/kernels/rescore.hpp>
 #include <mpp/kernels/screen.hpp>
 #include <mpp/kernels/topk.hpp>
@@ -40,6 +42,10 @@ void rescore(const Context& context, std::span<const float> rows, std::span<cons
 void backward_bound(const Context& context, const BackwardGraph& graph, std::span<const std::int32_t> loss,
                     std::span<const std::uint32_t> frame_begin, const BackwardOptions& options,
                     std::span<std::int32_t> scratch, std::span<std::int16_t> code, std::span<std::int64_t> offset);
+void quantize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages);
+void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,
+                    std::size_t tokens);
+void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
 void ctc_step(const Context& context, std::span<ctc::Work> work);  ///< host array, the state of each is written
 [[nodiscard]] bool available() noexcept;

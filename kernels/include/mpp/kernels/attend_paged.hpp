@@ -17,7 +17,7 @@ struct PageStatistics {
   float* mass = nullptr;            ///< sum over its tokens of the weight w_i = e^(logit - max_logit)
   float* radius = nullptr;          ///< |exact logit - logit as computed| <= radius for every token; +infinity: unknown
   float* energy = nullptr;          ///< sum of w_i (|v_i| / value_reach)^2, v_i the exact value
-  float* value_residual = nullptr;  ///< [pages]: |v_i - v~_i| <= value_residual for every token; +infinity: unknown
+  float* value_residual = nullptr;  ///< [pages]: |v_i - v~_i| <= it for every token; 0 exactly for exact values
   float* value_reach = nullptr;     ///< [pages]: |v_i|, |v~_i| <= value_reach for every token
 };
 
@@ -67,7 +67,7 @@ struct AttendRounding {
   double mass = 0.0;     ///< relative error of each mass, against the sum of the w_i
   double energy = 0.0;   ///< relative error of each energy, against the sum of w_i (|v_i| / value_reach)^2,
   double energy_floor = 0.0;  ///< plus this times the mass
-  double log_sum_exp = 0.0;   ///< error of log_sum_exp, against the sum of e^max_logit mass over the pages
+  double log_sum_exp = 0.0;   ///< times max(1, |log_sum_exp|): error against ln(sum of e^max_logit mass)
   double page_weight = 0.0;   ///< of the output: rounding of sums
   double token_weight = 0.0;  ///< of the output: rounding of weights to integers, over all tokens of a page
 };

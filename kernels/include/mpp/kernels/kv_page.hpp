@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include <mpp/kernels/half.hpp>
 
@@ -28,8 +29,8 @@ struct PageSummary {
   std::uint32_t generation = 0;  ///< of the memory of the page: a reader that expects another one holds a stale page
   std::uint32_t tokens = 0;      ///< that the page has, at most page_tokens
   float key_residual[3] = {};    ///< per level: >= |(k_i - k~_i) / step of the level|, over channels, for every token i
-  float value_residual[2] = {};  ///< per level: >= |v_i - v~_i| for every token
-  float key_reach = 0.0F;        ///< >= the norm over channels of |zero| + 256 step, or without codes of every key
+  float value_residual[2] = {};  ///< per level: >= |v_i - v~_i| for every token, > 0
+  float key_reach = 0.0F;        ///< >= every |k_i|, and with codes the norm over channels of |zero| + 256 step
   float code_norm = 0.0F;        ///< >= |code - middle| for every token at every level, in steps of the 8-bit level
   float value_reach = 0.0F;      ///< >= |v_i| and |v~_i| for every token at every level
 };
@@ -46,6 +47,22 @@ inline constexpr std::size_t page_summary_bytes = 48;
 constexpr std::size_t page_metadata_bytes(std::size_t head_dim) noexcept {
   return page_summary_bytes + (4 * head_dim + page_tokens) * sizeof(Half);
 }
+/// The metadata of a page, field by field. Byte is std::byte, or const std::byte to read only.
+template <class Byte>
+struct PageFields {
+  template <class T>
+  using Like = std::conditional_t<std::is_const_v<Byte>, const T, T>;
+
+  Like<PageSummary>* summary;
+  Like<Half>*key_step, *key_zero, *value_step, *value_zero;  ///< [head_dim] each
+  Like<Half>* value_norm;                                    ///< [page_tokens]
+
+  PageFields(Byte* metadata, std::size_t head_dim) noexcept
+      : summary(reinterpret_cast<Like<PageSummary>*>(metadata)),
+        key_step(reinterpret_cast<Like<Half>*>(metadata + page_summary_bytes)), key_zero(key_step + head_dim),
+        value_step(key_zero + head_dim), value_zero(value_step + head_dim), value_norm(value_zero + head_dim) {}
+};
+
 /// One plane: 4 bits of each number of a page.
 constexpr std::size_t page_plane_bytes(std::size_t head_dim) noexcept { return page_tokens * head_dim / 2; }
 /// The exact keys, or values, of a page.

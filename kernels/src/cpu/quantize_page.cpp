@@ -1,0 +1,207 @@
+// One page of one head: its numbers as doubles, a grid for each channel, fine codes, planes, and then the residuals of every
+// level as they turned out.
+#include <mpp/kernels/quantize_page.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include <mpp/core/error.hpp>
+
+#include "src/cpu/ops.hpp"
+#include "src/page_code.hpp"
+
+namespace mpp::kernels::cpu {
+namespace {
+
+constexpr float unknown = std::numeric_limits<float>::infinity();
+
+float up(double value) {  // to float, outward
+  const double inflated = value * summary_slack;
+  if (!(inflated <= std::numeric_limits<float>::max())) return unknown;
+  const auto nearest = static_cast<float>(inflated);
+  return static_cast<double>(nearest) < inflated ? std::nextafter(nearest, unknown) : nearest;
+}
+
+float number(KvType type, std::uint16_t bits) {
+  if (type == KvType::float16) return to_float(Half{bits});
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
+
+// Keys or values of a page, with the grid of each channel and the fine codes.
+struct Matrix {
+  std::array<std::array<float, max_head_dim>, page_tokens> exact;
+  std::array<std::array<std::uint16_t, max_head_dim>, page_tokens> code;
+  std::array<double, max_head_dim> zero, step;
+  bool in_range;
+
+  void load(KvType type, std::size_t head_dim, std::size_t tokens, const std::uint16_t* bits, const char* operation,
+            std::size_t page, const char* argument) {
+    for (std::size_t i = 0; i < tokens; ++i)
+      for (std::size_t j = 0; j < head_dim; ++j) {
+        exact[i][j] = number(type, bits[i * head_dim + j]);
+        expects<ValueError>(std::isfinite(exact[i][j]), operation, ": page ", page, ": ", argument, " of token ", i,
+                            ", channel ", j, " is ", exact[i][j], ", expected a finite number");
+      }
+  }
+
+  void make_grid(std::size_t head_dim, Half* steps, Half* zeros) {
+    in_range = true;
+    for (std::size_t j = 0; j < head_dim; ++j) {
+      float least = exact[0][j];
+      float most = exact[0][j];
+      for (std::size_t i = 1; i < page_tokens; ++i) {
+        least = std::min(least, exact[i][j]);
+        most = std::max(most, exact[i][j]);
+      }
+      // Half rounds towards +infinity only; the zero needs the other side. Then the step is computed, from that zero.
+      Half below = half_above(-static_cast<double>(least));
+      below.bits ^= 0x8000;
+      const bool fits = std::max(-least, most) <= half_range_end;
+      zeros[j] = fits ? below : Half{};
+      zero[j] = static_cast<double>(to_float(zeros[j]));
+      steps[j] = fits ? half_above(std::max((static_cast<double>(most) - zero[j]) / 256.0, 0x1p-24)) : Half{};
+      step[j] = static_cast<double>(to_float(steps[j]));
+      in_range = in_range && fits;
+    }
+  }
+
+  void make_codes(std::size_t head_dim) {
+    for (std::size_t i = 0; i < page_tokens; ++i)
+      for (std::size_t j = 0; j < head_dim; ++j)
+        code[i][j] =
+            step[j] > 0.0 ? static_cast<std::uint16_t>(fine_code(above_zero(i, j), step[j] / 16.0)) : std::uint16_t{0};
+  }
+
+  double above_zero(std::size_t i, std::size_t j) const { return static_cast<double>(exact[i][j]) - zero[j]; }
+
+  // The 4 bits of every code above `shift`, rows along channels or along tokens.
+  void pack(std::size_t head_dim, int shift, bool rows_are_channels, std::uint32_t* words) const {
+    if (words == nullptr) return;
+    const std::size_t columns = rows_are_channels ? page_tokens : head_dim;
+    std::fill_n(words, page_tokens * head_dim / 8, 0U);
+    for (std::size_t i = 0; i < page_tokens; ++i)
+      for (std::size_t j = 0; j < head_dim; ++j) {
+        const auto [row, column] = rows_are_channels ? std::pair(j, i) : std::pair(i, j);
+        words[row / 8 * columns + column] |= static_cast<std::uint32_t>(code[i][j] >> shift & 15) << nibble_shift(row);
+      }
+  }
+};
+
+template <class Term>
+double norm(std::size_t head_dim, Term term) {
+  double square = 0.0;
+  for (std::size_t j = 0; j < head_dim; ++j) {
+    const double x = term(j);
+    square += x * x;
+  }
+  return std::sqrt(square);
+}
+
+template <class Term>
+double largest_norm(std::size_t head_dim, std::size_t tokens, Term term) {
+  double largest = 0.0;
+  for (std::size_t i = 0; i < tokens; ++i)
+    largest = std::max(largest, norm(head_dim, [&](std::size_t j) { return term(i, j); }));
+  return largest;
+}
+
+double exact_norm(const Matrix& matrix, std::size_t head_dim, std::size_t token) {
+  return norm(head_dim, [&](std::size_t j) { return static_cast<double>(matrix.exact[token][j]); });
+}
+
+double largest_exact_norm(const Matrix& matrix, std::size_t head_dim, std::size_t tokens) {
+  double largest = 0.0;
+  for (std::size_t i = 0; i < tokens; ++i) largest = std::max(largest, exact_norm(matrix, head_dim, i));
+  return largest;
+}
+
+void summarize_keys(const Matrix& keys, std::size_t head_dim, PageSummary& summary) {
+  double code_norm = 0.0;
+  for (int level = 0; level < 3; ++level) {
+    const int dropped = 8 - 4 * level;
+    const double residual = largest_norm(head_dim, page_tokens, [&](std::size_t i, std::size_t j) {
+      if (keys.step[j] == 0.0) return 0.0;
+      const double cell = keys.above_zero(i, j) / (keys.step[j] / 16.0);
+      return (cell - cell_middle(keys.code[i][j], dropped)) / static_cast<double>(1 << dropped);
+    });
+    summary.key_residual[level] = keys.in_range ? up(residual) : unknown;
+    code_norm = std::max(code_norm, largest_norm(head_dim, page_tokens, [&](std::size_t i, std::size_t j) {
+                           return cell_middle(keys.code[i][j], dropped) / 16.0 - 128.0;
+                         }));
+  }
+  summary.code_norm = up(code_norm);
+  double reach = 0.0;
+  for (std::size_t j = 0; j < head_dim; ++j) {
+    const double end = std::fabs(keys.zero[j]) + 256.0 * keys.step[j];
+    reach += end * end;
+  }
+  summary.key_reach = up(std::max(std::sqrt(reach), largest_exact_norm(keys, head_dim, page_tokens)));
+}
+
+// `coded_reach`: the largest norm of what codes stand for.
+void summarize_values(const Matrix& values, std::size_t head_dim, std::size_t tokens, double coded_reach,
+                      const PageFields<std::byte>& fields) {
+  const float reach = up(std::max(coded_reach, largest_exact_norm(values, head_dim, tokens)));
+  fields.summary->value_reach = reach;
+  for (std::size_t i = 0; i < page_tokens; ++i)
+    fields.value_norm[i] = i < tokens && reach > 0.0F
+                               ? nearest_half(exact_norm(values, head_dim, i) / static_cast<double>(reach))
+                               : Half{};
+}
+
+void code_values(const Matrix& values, std::size_t head_dim, const PageFields<std::byte>& fields) {
+  double reach = 0.0;
+  for (int level = 0; level < 2; ++level) {
+    const int dropped = 8 - 4 * level;
+    const auto coded = [&](std::size_t i, std::size_t j) {
+      return values.zero[j] + cell_middle(values.code[i][j], dropped) * (values.step[j] / 16.0);
+    };
+    const double residual = largest_norm(head_dim, page_tokens, [&](std::size_t i, std::size_t j) {
+      return static_cast<double>(values.exact[i][j]) - coded(i, j);
+    });
+    // Never 0: that says that values are exact.
+    fields.summary->value_residual[level] =
+        values.in_range ? std::max(up(residual), std::numeric_limits<float>::denorm_min()) : unknown;
+    reach = std::max(reach, largest_norm(head_dim, page_tokens, coded));
+  }
+  summarize_values(values, head_dim, page_tokens, reach, fields);
+}
+
+}  // namespace
+
+void quantize_page(const Context&, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {
+  for (std::size_t p = 0; p < pages.size(); ++p) {
+    const PageToQuantize& page = pages[p];
+    const PageFields fields(page.metadata, head_dim);
+    Matrix matrix;
+    matrix.load(type, head_dim, page_tokens, page.keys, "quantize_page", p, "key");
+    matrix.make_grid(head_dim, fields.key_step, fields.key_zero);
+    matrix.make_codes(head_dim);
+    for (int plane = 0; plane < 3; ++plane) matrix.pack(head_dim, 8 - 4 * plane, true, page.key_planes[plane]);
+    summarize_keys(matrix, head_dim, *fields.summary);
+    matrix.load(type, head_dim, page_tokens, page.values, "quantize_page", p, "value");
+    matrix.make_grid(head_dim, fields.value_step, fields.value_zero);
+    matrix.make_codes(head_dim);
+    for (int plane = 0; plane < 2; ++plane) matrix.pack(head_dim, 8 - 4 * plane, false, page.value_planes[plane]);
+    code_values(matrix, head_dim, fields);
+    fields.summary->tokens = page_tokens;
+  }
+}
+
+void summarize_page(const Context&, KvType type, std::size_t head_dim, const PageToQuantize& page, std::size_t tokens) {
+  const PageFields fields(page.metadata, head_dim);
+  Matrix matrix;
+  matrix.load(type, head_dim, tokens, page.keys, "summarize_page", 0, "key");
+  const std::uint32_t generation = fields.summary->generation;
+  *fields.summary = {};
+  fields.summary->generation = generation;
+  fields.summary->tokens = static_cast<std::uint32_t>(tokens);
+  fields.summary->key_reach = up(largest_exact_norm(matrix, head_dim, tokens));
+  matrix.load(type, head_dim, tokens, page.values, "summarize_page", 0, "value");
+  summarize_values(matrix, head_dim, tokens, 0.0, fields);
+}
+
+}  // namespace mpp::kernels::cpu
