@@ -63,6 +63,14 @@ TEST_P(QuantizePageTest, KeepsHalfAStepAndCoversEveryNormByAMillionthAtMost) {
   RecordProperty("largest_slack", std::to_string(slack));
 }
 
+TEST_P(QuantizePageTest, KeepsItsPromiseWhereDifferencesOfBfloat16AreNotExact) {
+  const Sampler sample = [](std::mt19937_64&, std::size_t i, std::size_t j) {
+    return i % 3 == 0 ? -std::ldexp(1.0, static_cast<int>(j % 15)) : std::ldexp(i % 2 == 0 ? 1.0 : -1.0, -100);
+  };
+  const ExactPage exact = exact_page(KvType::bfloat16, 64, 1, sample, sample);
+  EXPECT_EQ(broken_promise(exact, run(exact)), "");
+}
+
 TEST_P(QuantizePageTest, KnowsNothingOfKeysBeyondHalf) {
   for (const bool of_values : {false, true}) {
     ExactPage exact = exact_page(KvType::bfloat16, 64, 5, families()[0].sample, families()[0].sample);
