@@ -65,18 +65,20 @@ inline std::vector<Family> families() {
        [=](Random& random, std::size_t i, std::size_t j) {
          return j % 2 == 0 ? 10.0 + (i == 7 ? 0.0078125 : 0.0) : normal(random) * 1e-7;
        }},
-      {"one value", [](Random&, std::size_t, std::size_t j) { return j % 3 == 0 ? 0.0 : j % 3 == 1 ? -7.3 : 1e-6; }},
+      {"one value", [](Random&, std::size_t, std::size_t j) { return j % 3 == 0   ? 0.0
+                                                                     : j % 3 == 1 ? -7.3
+                                                                                  : 1e-6; }},
       {"denormals", [=](Random& random, std::size_t, std::size_t) { return std::ldexp(normal(random), -22); }},
       {"largest",
        [=](Random& random, std::size_t i, std::size_t j) {
          return (i + j) % 3 == 0 ? 65504.0 : (i + j) % 3 == 1 ? -65504.0 : 60000.0 * (2.0 * unit(random) - 1.0);
        }},
-      {"wide", [=](Random& random, std::size_t, std::size_t) {
-         return std::ldexp(normal(random), static_cast<int>(38.0 * unit(random)) - 24);
-       }},
-      {"cell borders", [=](Random& random, std::size_t i, std::size_t j) {  // zero 0, step 2^-5: every third on a border
-         return i == 0   ? 0.0
-                : i == 1 ? 8.0
+      {"wide", [=](Random& random, std::size_t,
+                   std::size_t) { return std::ldexp(normal(random), static_cast<int>(38.0 * unit(random)) - 24); }},
+      {"cell borders",
+       [=](Random& random, std::size_t i, std::size_t j) {  // zero 0, step 2^-5: every third on a border
+         return i == 0             ? 0.0
+                : i == 1           ? 8.0
                 : (i + j) % 3 == 0 ? std::floor(256.0 * unit(random)) / 32.0
                                    : 8.0 * unit(random);
        }},

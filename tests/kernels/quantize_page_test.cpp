@@ -56,8 +56,8 @@ TEST_P(QuantizePageTest, KeepsHalfAStepAndCoversEveryNormByAMillionthAtMost) {
           const PageBytes page = run(exact);
           const StoredRows keys = exact.key_rows(), values = exact.value_rows();
           PagePromise promise(keys, values, page);
-          ASSERT_EQ(promise.broken(), "") << family.name << ", head_dim " << head_dim << ", type "
-                                          << static_cast<int>(type) << ", seed " << seed;
+          ASSERT_EQ(promise.broken(), "")
+              << family.name << ", head_dim " << head_dim << ", type " << static_cast<int>(type) << ", seed " << seed;
           slack = std::max(slack, promise.slack());
         }
   RecordProperty("largest_slack", std::to_string(slack));
@@ -122,7 +122,8 @@ TEST_P(QuantizePageTest, SummarizesAnOpenPageWithoutCodes) {
           value_reach = std::max(value_reach, exact.value_rows().square_norm(i));
         }
         const auto covers = [](float told, reference::Quad square) {
-          return reference::Quad{told} * told >= square && told <= std::sqrt(static_cast<double>(square)) * (1 + 1e-6) + 1e-44;
+          return reference::Quad{told} * told >= square &&
+                 told <= std::sqrt(static_cast<double>(square)) * (1 + 1e-6) + 1e-44;
         };
         EXPECT_EQ(summary.tokens, tokens);
         EXPECT_EQ(summary.generation, 1U);
@@ -160,7 +161,8 @@ TEST_P(QuantizePageTest, RefusesShapesAndMissingMemory) {
   const auto refused = [&](std::size_t head_dim, const PageToQuantize& target) {
     return message_of<ShapeError>([&] { quantize_page(context(), KvType::float16, head_dim, std::array{target}); });
   };
-  for (const std::size_t head_dim : {0, 16, 48, 288}) EXPECT_NE(refused(head_dim, page.target()).find("head_dim"), std::string::npos);
+  for (const std::size_t head_dim : {0, 16, 48, 288})
+    EXPECT_NE(refused(head_dim, page.target()).find("head_dim"), std::string::npos);
   PageToQuantize target = page.target();
   target.metadata = nullptr;
   EXPECT_NE(refused(64, target), "no error");

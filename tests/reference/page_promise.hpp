@@ -1,6 +1,8 @@
 #pragma once
 #include <string>
 
+#include <mpp/core/error.hpp>
+
 #include "reference/quantize_page.hpp"
 
 namespace mpp::reference {
@@ -38,8 +40,8 @@ class PagePromise {
         for (const PageLevel level : {PageLevel::bits4, PageLevel::bits8, PageLevel::bits12}) {
           // Differences of bfloat16 numbers are rounded, which may move a number into the next cell.
           const double half = std::ldexp(keys_.type == KvType::float16 ? 0.5 : 0.5 + 0x1p-40, 8 - bits_of(level));
-          expect(key_step == 0.0 || distance(keys_(i, j), page_.key(i, j, level)) <= half * key_step, "key of token ", i,
-                 ", channel ", j, ", ", bits_of(level), " bits: more than half a step away");
+          expect(key_step == 0.0 || distance(keys_(i, j), page_.key(i, j, level)) <= half * key_step, "key of token ",
+                 i, ", channel ", j, ", ", bits_of(level), " bits: more than half a step away");
           if (level != PageLevel::bits12)
             expect(value_step == 0.0 || distance(values_(i, j), page_.value(i, j, level)) <= half * value_step,
                    "value of token ", i, ", channel ", j, ", ", bits_of(level), " bits: more than half a step away");

@@ -105,8 +105,8 @@ inline PageBytes quantize_page(const StoredRows& keys, const StoredRows& values,
   bool keys_inside = true, values_inside = true;
   for (std::size_t j = 0; j < dims; ++j) {
     Half step, zero;
-    keys_inside &= detail::code_channel(keys, j, fault, step, zero,
-                                        [&](std::size_t i, int code) { page.key_code12(i, j, code); });
+    keys_inside &=
+        detail::code_channel(keys, j, fault, step, zero, [&](std::size_t i, int code) { page.key_code12(i, j, code); });
     page.factor(PageBytes::key_step, j, step);
     page.factor(PageBytes::key_zero, j, zero);
     values_inside &= detail::code_channel(values, j, fault, step, zero,
@@ -169,10 +169,10 @@ inline PageBytes quantize_page(const StoredRows& keys, const StoredRows& values,
   summary.value_reach = root(value_reach, norm_down);
   page.summary(summary);
   for (std::size_t i = 0; i < page_tokens; ++i)
-    page.value_norm(i, summary.value_reach > 0.0F
-                           ? kernels::nearest_half(std::sqrt(static_cast<double>(values.square_norm(i))) /
-                                                   summary.value_reach)
-                           : Half{0});
+    page.value_norm(
+        i, summary.value_reach > 0.0F
+               ? kernels::nearest_half(std::sqrt(static_cast<double>(values.square_norm(i))) / summary.value_reach)
+               : Half{0});
   return page;
 }
 
