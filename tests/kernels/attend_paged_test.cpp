@@ -130,6 +130,19 @@ TEST_P(AttendPagedTest, BoundsPagesThatAreLeftOut) {
     }
 }
 
+TEST_P(AttendPagedTest, BoundsAPageWithoutCodesThatIsLeftOut) {
+  // summarize_page() leaves no zero and no step behind: only the reach of the keys is known.
+  for (const std::size_t tokens : {1, 63, 64}) {
+    const Family family = families()[0];
+    AttendPages pages(context(), KvType::float16, 64);
+    pages.add(exact_page(KvType::float16, 64, 2, family.sample, family.sample), k8v4);
+    pages.add_open(exact_page(KvType::float16, 64, 3, family.sample, family.sample, tokens));
+    pages.set_levels(1, left_out);
+    pages.set_queries(queries_of(query_kinds[0], 2, 64, 11), 1.0F);
+    ASSERT_EQ(broken(pages.scene, pages.read()), "") << tokens << " tokens";
+  }
+}
+
 TEST_P(AttendPagedTest, RadiusCoversTheErrorOfEveryToken) {
   double worst[4] = {};
   for (const KvType type : {KvType::float16, KvType::bfloat16})

@@ -31,11 +31,9 @@ class AttendPages {
     scene.shape = {.head_dim = head_dim, .group = 1, .type = type, .scale = 1.0F};
   }
 
-  void add(const ExactPage& exact, Levels levels) {
-    pages_.emplace_back(context_, exact);
-    scene.pages.push_back({pages_.back().to_host(), exact.tokens(), levels.key, levels.value, doubles(exact.key_rows()),
-                           doubles(exact.value_rows())});
-  }
+  void add(const ExactPage& exact, Levels levels) { add(exact, levels, exact.tokens() == page_tokens); }
+  /// A page without codes, however many tokens it has.
+  void add_open(const ExactPage& exact) { add(exact, exact_level, false); }
   void set_levels(std::size_t page, Levels levels) {
     scene.pages[page].key_level = levels.key;
     scene.pages[page].value_level = levels.value;
@@ -73,6 +71,11 @@ class AttendPages {
   AttendScene scene;
 
  private:
+  void add(const ExactPage& exact, Levels levels, bool coded) {
+    pages_.emplace_back(context_, exact, 1, coded);
+    scene.pages.push_back({pages_.back().to_host(), exact.tokens(), levels.key, levels.value, doubles(exact.key_rows()),
+                           doubles(exact.value_rows())});
+  }
   static std::vector<double> wide(const DeviceArray<float>& values) {
     const std::vector<float> host = values.to_host();
     return {host.begin(), host.end()};
@@ -88,11 +91,13 @@ struct QueryKind {
   double size;  ///< of a coordinate
   float scale;  ///< of the logits
 };
-inline constexpr QueryKind query_kinds[] = {{"ordinary", 1.0, 0.1F},   {"flat", 1e-3, 0.01F}, {"sharp", 20.0, 0.125F},
-                                            {"huge scale", 1.0, 1e4F}, {"zero", 0.0, 1.0F},   {"tiny", 1e-30, 1.0F},
-                                            {"denormal", 1e-41, 1.0F}};
+inline constexpr QueryKind query_kinds[] = {
+    {"ordinary", 1.0, 0.1F}, {"flat", 1e-3, 0.01F}, {"sharp", 20.0, 0.125F}, {"huge scale", 1.0, 1e4F},
+    {"zero", 0.0, 1.0F},     {"tiny", 1e-30, 1.0F}, {"tinier", 1e-33, 1.0F}, {"denormal", 1e-41, 1.0F}};
 inline std::vector<float> queries_of(const QueryKind& kind, std::size_t group, std::size_t head_dim, unsigned seed) {
-  return gaussian(group * head_dim, seed, kind.size);
+  std::vector<float> queries = gaussian(group * head_dim, seed);
+  for (float& q : queries) q = static_cast<float>(kind.size * static_cast<double>(q));
+  return queries;
 }
 
 /// Values that show the weights: token i of a page has the unit vector of channel i - first, or 0.

@@ -88,7 +88,8 @@ inline std::vector<Family> families() {
 /// One page in the memory of a device, with all planes.
 class DevicePage {
  public:
-  DevicePage(const Context& context, const ExactPage& exact, std::uint32_t generation = 1)
+  /// @param coded  a full page in planes; otherwise an open page, of which only the summary is written
+  DevicePage(const Context& context, const ExactPage& exact, std::uint32_t generation = 1, bool coded = true)
       : type_(exact.type), head_dim_(exact.head_dim), tokens_(exact.tokens()), generation_(generation),
         keys_(context, std::span<const std::uint16_t>(exact.keys)),
         values_(context, std::span<const std::uint16_t>(exact.values)) {
@@ -97,7 +98,7 @@ class DevicePage {
     std::vector<std::byte> bytes(page_metadata_bytes(head_dim_));
     std::memcpy(bytes.data(), &summary, sizeof summary);
     metadata_ = DeviceArray<std::byte>(context, std::span<const std::byte>(bytes));
-    if (tokens_ < page_tokens) {
+    if (!coded || tokens_ < page_tokens) {
       summarize_page(context, type_, head_dim_, target(), tokens_);
       return;
     }
@@ -133,8 +134,8 @@ class DevicePage {
   [[nodiscard]] PageBytes to_host() const {
     PageBytes host(head_dim_);
     host.metadata = metadata_.to_host();
-    for (std::size_t p = 0; p < 3 && tokens_ == page_tokens; ++p) host.key_planes[p] = key_planes_[p].to_host();
-    for (std::size_t p = 0; p < 2 && tokens_ == page_tokens; ++p) host.value_planes[p] = value_planes_[p].to_host();
+    for (std::size_t p = 0; p < 3 && key_planes_[0].size() > 0; ++p) host.key_planes[p] = key_planes_[p].to_host();
+    for (std::size_t p = 0; p < 2 && key_planes_[0].size() > 0; ++p) host.value_planes[p] = value_planes_[p].to_host();
     return host;
   }
 

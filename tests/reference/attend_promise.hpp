@@ -79,7 +79,7 @@ class AttendPromise {
              exact_most, ", radius ", result_.radius[at]);
       expect(std::fabs(result_.max_logit[at] - decoded_most) <= allowed + tiny(decoded_most), where, "max_logit is ",
              result_.max_logit[at], ", of decoded keys ", decoded_most, ", allowed ", allowed);
-      check_weights(head, p, decoded[p], decoded_most, std::expm1(2.0 * allowed));
+      check_weights(head, p, decoded[p], decoded_most, twice(allowed));
       most = std::max(most, decoded_most);
       error = std::max(error, allowed);
     }
@@ -128,7 +128,7 @@ class AttendPromise {
     const double log_sum_exp = most + std::log(sum), size = std::max(1.0, std::fabs(log_sum_exp));
     expect(std::fabs(std::log(told)) <= rounding_.log_sum_exp * size + 1e-12 * size, "head ", head, ": log_sum_exp is ",
            result_.log_sum_exp[head], ", its pages add up to e^", std::log(told), " of it");
-    const double weight = std::expm1(2.0 * error) + 2.0 * rounding_.weight;
+    const double weight = twice(error) + 2.0 * rounding_.weight;
     expect(std::fabs(result_.log_sum_exp[head] - log_sum_exp) <=
                error + rounding_.weight + rounding_.mass + rounding_.flushed * 64.0 * static_cast<double>(pages) +
                    rounding_.log_sum_exp * size,
@@ -140,6 +140,8 @@ class AttendPromise {
   }
 
   [[nodiscard]] std::size_t dims() const { return scene_.shape.head_dim; }
+  /// Relative error of a weight whose logit and whose page's largest logit are off by `error` each.
+  static double twice(double error) { return std::min(std::expm1(2.0 * error), 1e300); }
   /// What the oracle itself may be off by.
   static double tiny(double logit) { return 1e-13 * std::fabs(logit) + 1e-300; }
 

@@ -108,7 +108,7 @@ inline double query_rounding(const PageBytes& page, const FoldedQuery& folded) {
 }
 inline double float_rounding(const PageBytes& page, std::span<const float> query, double scale) {
   const Rows wide(query.begin(), query.end());
-  return 128.0 * 0x1p-24 * scale * norm(wide) * static_cast<double>(page.summary().key_reach);
+  return 128.0 * 0x1p-24 * scale * norm(wide) * static_cast<double>(page.summary().key_reach) + 0x1p-80;
 }
 
 namespace detail {
