@@ -25,8 +25,10 @@ inline constexpr float radius_slack = 1.0F + 0x1p-16F;
 constexpr float arithmetic_error(std::size_t head_dim) noexcept {
   return (static_cast<float>(head_dim) / 4.0F + 32.0F) * 0x1p-24F;
 }
-/// What underflows on the way, absolutely.
-inline constexpr float arithmetic_floor = 0x1p-100F;
+/// A folded query without a larger coordinate is rounded to 0: the reciprocal of its unit would be infinite.
+inline constexpr float least_query_end = 0x1p-100F;
+/// What is lost absolutely: to underflow, or to the line above, 256 coordinates times 128 steps.
+inline constexpr float arithmetic_floor = 0x1p-80F;
 
 enum class PageFault : int { none = 0, malformed = 1, stale = 2 };
 
