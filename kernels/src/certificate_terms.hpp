@@ -9,31 +9,27 @@
 // What the back ends of certificate_sums() share: what they add up, and how it becomes bounds.
 namespace mpp::kernels {
 
-/// Smallest exponent that counts: e to it is a normal double. Below, sums that are rounded up take e to it instead, sums
-/// that are rounded down take 0.
+/// Exponents below count as this one: e to it is a normal double, and nothing beside a weight of 1.
 inline constexpr double least_certificate_exponent = -708.0;
 /// Largest c/2 that enters an exponential. From c = 710 on e^c - 1 is infinity, and all that follows.
 inline constexpr double largest_half_radius = 700.0;
 /// A page's heaviest token weighs 1: less than half of it is not a mass.
 inline constexpr double least_mass = 0.5;
 
-/// Sums over the pages of one head. share = e^(max_logit - log_sum_exp), at least e^least_certificate_exponent and at most
-/// e; t = share * mass; every other letter as in CertificateSums, u = cosh(c/2) - 1, so that cosh(c) - 1 = 2 u (u + 2).
-/// energy' = energy + floor * mass, floor that of certificate_floor().
-///
-/// "below": without pages whose exponent is below the least one. Each is within certificate_slack() relatively and, where
-/// it underflows, within 2^-1000.
+/// Sums over the pages of one head. share = e^(max_logit - log_sum_exp), from e^least_certificate_exponent to e;
+/// t = share * mass; every other letter as in CertificateSums, u = cosh(c/2) - 1, so that cosh(c) - 1 = 2 u (u + 2).
+/// energy' = energy + certificate_floor * mass. Each is within certificate_slack() relatively and, where it underflows,
+/// within 2^-1000.
 struct PageTotals {
-  double weight = 0.0;  ///< t, below
-  double excess = 0.0, excess_square = 0.0, variance = 0.0;
-  double affinity = 0.0, shrink = 0.0;                     ///< below
-  double lift = 0.0, lift_below = 0.0, lift_square = 0.0;  ///< t u, t u, t u^2
-  double half_cosh_below = 0.0, half_cosh_square = 0.0;    ///< t u (u + 2), t (u (u + 2))^2
-  double radius = 0.0, reach = 0.0;                        ///< the largest
-  double paged_excess = 0.0;                               ///< share reach sqrt(mass energy') (e^c - 1)
-  double value_residual = 0.0;                             ///< t nu
-  double energy = 0.0, energy_below = 0.0;                 ///< share reach^2 energy'
-  double output_rounding = 0.0;  ///< share reach (page_weight' mass + token_weight'), see certificate_page_weight()
+  double weight = 0.0;                                           ///< t
+  double excess = 0.0, excess_square = 0.0, variance = 0.0;      ///< t (e^c - 1), t (e^c - 1)^2, t h^2
+  double affinity = 0.0, shrink = 0.0;                           ///< t e^(-c/2), t e^-c
+  double lift = 0.0, lift_square = 0.0, half_cosh_square = 0.0;  ///< t u, t u^2, t (u (u + 2))^2
+  double radius = 0.0, reach = 0.0;                              ///< the largest c and value_reach
+  double paged_excess = 0.0;                                     ///< share reach sqrt(mass energy') (e^c - 1)
+  double value_residual = 0.0;                                   ///< t nu
+  double energy = 0.0;                                           ///< share reach^2 energy'
+  double output_rounding = 0.0;  ///< share reach (certificate_page_weight mass + token_weight)
   double omitted = 0.0;          ///< e^(max_logit - log_sum_exp) mass over omitted pages
   double omitted_reach = 0.0;
 };
@@ -50,10 +46,10 @@ constexpr double certificate_page_weight(const AttendRounding& r) noexcept {
   return r.page_weight + 3.0 * (r.weight + certificate_flushed(r));
 }
 
-// Exponentials of arguments of up to 708 within 2^-42 (the difference of two such numbers, and a reduction without fused
-// multiply-add, 2^-44 each), polynomials of degree 4 in them, and a sum over the pages.
+// Exponentials within 2^-36.9 of the larger of e^r and 1 (certificate_sums.cpp), so e^x - 1 within 5 times that; polynomials of
+// degree 4 in it; a sum over the pages.
 constexpr double certificate_slack(std::size_t pages) noexcept {
-  return 0x1p-38 + 0x1p-52 * static_cast<double>(pages);
+  return 0x1p-32 + 0x1p-52 * static_cast<double>(pages);
 }
 
 /// Sums that know nothing: every bound made of them is infinity, or 1.
@@ -91,29 +87,34 @@ inline CertificateSums closed_sums(const PageTotals& totals, const AttendRoundin
   const double down = (1.0 - 4.0 * slack) / totals.weight * mass_down;
   const double share_up = up / mass_down, share_down = down / mass_up;
 
-  // What underflows is covered by 2^-1000, but a true zero stays zero. NaN is not known.
+  // What underflows is covered by 2^-1000, but a true zero stays zero. NaN is not known. Pages whose exponent is below the
+  // least one count for too much: in all, if their factor is at most 1, for 2^-999.
   const auto above = [](double x, bool zero) { return x == 0.0 && zero ? 0.0 : x >= 0.0 ? x + 0x1p-1000 : inf; };
-  const auto below = [](double x) { return x > 0x1p-1000 && x < inf ? x - 0x1p-1000 : 0.0; };
+  const auto below = [](double x, double factor) {
+    const double least = x - 0x1p-990 * factor;
+    return least > 0.0 && least < inf ? least : 0.0;
+  };
   const bool exact = totals.radius == 0.0, no_values = totals.reach == 0.0;
-  const auto spread = [&](double square, double mean_below) {
-    const double mean = below(mean_below * share_down);
-    const double difference = square * share_up - mean * mean;
+  const auto spread = [&](double square, double mean) {
+    const double least = below(mean * share_down, std::exp(totals.radius));
+    const double difference = square * share_up - least * least;
     return above(difference < 0.0 ? 0.0 : difference, exact);
   };
   CertificateSums sums;
   sums.excess = above(totals.excess * share_up, exact);
   sums.variance = above(totals.variance * share_up, exact);
-  sums.affinity = below(totals.affinity * share_down);
-  sums.shrink = below(totals.shrink * share_down);
+  sums.affinity = below(totals.affinity * share_down, 1.0);
+  sums.shrink = below(totals.shrink * share_down, 1.0);
   sums.lift = above(totals.lift * share_up, exact);
-  sums.lift_variance = spread(totals.lift_square, totals.lift_below);
-  sums.cosh_variance = 4.0 * spread(totals.half_cosh_square, totals.half_cosh_below);
+  sums.lift_variance = spread(totals.lift_square, totals.lift);
+  sums.cosh_variance = 4.0 * spread(totals.half_cosh_square, totals.lift_square + 2.0 * totals.lift);
   sums.radius = sums.excess < inf ? totals.radius : inf;
   sums.excess_square = above(totals.excess_square * share_up, exact);
   sums.paged_excess = above(totals.paged_excess * up / std::sqrt(mass_down * energy_down), exact || no_values);
   sums.value_residual = above(totals.value_residual * share_up, no_values);
   sums.energy = above(totals.energy * up / energy_down, no_values);
-  sums.energy_below = below(totals.energy_below * down / energy_up);
+  const double floor = 4.0 * certificate_floor(rounding) * totals.reach * totals.reach;  // twice of weights of about 1
+  sums.energy_below = below(totals.energy * down / energy_up - floor, totals.reach * totals.reach);
   sums.output_rounding = above(totals.output_rounding * (1.0 + 4.0 * slack), no_values);
   sums.omitted = totals.omitted == 0.0 ? 0.0 : above(totals.omitted * up, false);
   sums.omitted_reach = totals.omitted_reach >= 0.0 ? totals.omitted_reach : inf;

@@ -1,14 +1,12 @@
 // The statistics of one head in one pass, 4 pages to a register of AVX2, all in double.
 //
-// Per page two exponentials, a root and a division: with h = e^(c/2) - 1 and left = e^(-c/2) = 1/(1 + h), f = h left is
-// 1 - left, e^c - 1 = h (h + 2) and cosh(c/2) - 1 = h f / 2. Nothing is subtracted, so relative errors only add up
-// (certificate_slack). Registers with a page that is omitted, not there or not a number are filled page by page.
+// Per page two exponentials, a root and a division: with h = e^(c/2) - 1 and left = e^(-c/2) = 1/(1 + h), e^c - 1 is h (h + 2)
+// and cosh(c/2) - 1 is h^2 left / 2. Nothing is subtracted, so relative errors only add up (certificate_slack). Registers with
+// a page that is omitted, not there or not a number are filled page by page.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "src/cpu/certificate_sums.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
-//
-#include <hwy/contrib/math/math-inl.h>
 
 #include "src/certificate_terms.hpp"
 #include "src/cpu/certificate_lanes.hpp"
@@ -17,6 +15,42 @@
 HWY_BEFORE_NAMESPACE();
 namespace mpp::kernels::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
+// e^x = 2^q e^r, q the integer nearest to x / ln 2, |r| <= ln(2) / 2 + 2^-42. Taylor to r^9: what is left out is at most
+// 1.1 |r|^10 / 10! < 2^-36.9. Adding 1.5 * 2^52 rounds to q and leaves q in the lowest bits, where a shift makes it an exponent.
+template <class D>
+struct Reduced {
+  const hn::RebindToSigned<D> bits;
+  hn::Vec<D> r, rest;                       // e^r - 1 = r rest
+  hn::Vec<hn::RebindToSigned<D>> exponent;  // q << 52
+
+  Reduced(D d, hn::Vec<D> x) {
+    const auto magic = hn::Set(d, 0x1.8p52);
+    const auto shifted = hn::MulAdd(x, hn::Set(d, 0x1.71547652b82fep0), magic);
+    exponent = hn::ShiftLeft<52>(hn::BitCast(bits, shifted));
+    r = hn::NegMulAdd(hn::Sub(shifted, magic), hn::Set(d, 0x1.62e42fefa39efp-1), x);
+    rest = hn::Set(d, 1.0 / 362880.0);
+    for (const double factor : {1.0 / 40320.0, 1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0})
+      rest = hn::MulAdd(rest, r, hn::Set(d, factor));
+  }
+};
+
+// e^x for x in [-708, 1].
+template <class D, class V>
+HWY_INLINE V Exponential(D d, V x) {
+  const Reduced<D> reduced(d, x);
+  const V mantissa = hn::MulAdd(reduced.r, reduced.rest, hn::Set(d, 1.0));
+  return hn::BitCast(d, hn::Add(hn::BitCast(reduced.bits, mantissa), reduced.exponent));
+}
+
+// e^x - 1 = 2^q (e^r - 1) + (2^q - 1) for x in [0, 700]; r rest itself while q is 0, so that small numbers lose nothing.
+template <class D, class V>
+HWY_INLINE V ExponentialRise(D d, V x) {
+  const Reduced<D> reduced(d, x);
+  const V one = hn::Set(d, 1.0);
+  const V power = hn::BitCast(d, hn::Add(hn::BitCast(reduced.bits, one), reduced.exponent));
+  return hn::MulAdd(hn::Mul(reduced.r, reduced.rest), power, hn::Sub(power, one));
+}
 
 PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) {
   const hn::CappedTag<double, certificate_lanes> d;
@@ -27,59 +61,53 @@ PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) 
   const V log_sum = hn::Set(d, head.log_sum_exp), least = hn::Set(d, least_certificate_exponent);
   const V least_page_mass = hn::Set(d, least_mass), most_half = hn::Set(d, largest_half_radius);
   const V floor = hn::Set(d, certificate_floor(rounding));
-  const V page_weight = hn::Set(d, certificate_page_weight(rounding)), token_weight = hn::Set(d, rounding.token_weight);
+  const V page_weight = hn::Set(d, certificate_page_weight(rounding));
+  const V token_weight = hn::Set(d, rounding.token_weight);
+  const auto load = [&](const float* from) { return hn::PromoteTo(d, hn::LoadU(floats, from)); };
 
   V weight = zero, excess = zero, excess_square = zero, variance = zero, affinity = zero, shrink = zero;
-  V lift = zero, lift_below = zero, lift_square = zero, half_cosh_below = zero, half_cosh_square = zero;
-  V radius = zero, reach = zero, paged_excess = zero, value_residual = zero;
-  V energy = zero, energy_below = zero, output_rounding = zero;
+  V lift = zero, lift_square = zero, half_cosh_square = zero, radius = zero, reach = zero;
+  V paged_excess = zero, value_residual = zero, energy = zero, output_rounding = zero;
   PageTotals totals;
   CertificateLanes filled;
   for (std::size_t at = 0; at < head.pages; at += lanes) {
-    const auto load = [&](const float* from) { return hn::PromoteTo(d, hn::LoadU(floats, from)); };
     HeadStatistics from = head.at(at);
-    bool plain = at + lanes <= head.pages;
+    V mass = zero, c = zero, logit = zero;
+    bool plain = from.pages >= lanes;
     if (plain) {
-      const auto there = hn::And(hn::Ge(load(from.radius), zero), hn::Ge(load(from.mass), least_page_mass));
-      plain = hn::AllTrue(d, hn::And(there, hn::Eq(load(from.max_logit), load(from.max_logit))));
+      mass = load(from.mass), c = load(from.radius), logit = load(from.max_logit);
+      const auto sane = hn::And(hn::Ge(c, zero), hn::Ge(mass, least_page_mass));
+      plain = hn::AllTrue(d, hn::And(sane, hn::Eq(logit, logit)));
     }
-    if (!plain) from = filled.fill(from, lanes, totals);
-
-    const V mass = load(from.mass), c = load(from.radius);
-    const V exponent = hn::Sub(load(from.max_logit), log_sum);
-    const V share = hn::Exp(d, hn::Min(one, hn::Max(least, exponent)));
+    if (!plain) {
+      from = filled.fill(from, lanes, totals);
+      mass = load(from.mass), c = load(from.radius), logit = load(from.max_logit);
+    }
+    const V share = Exponential(d, hn::Min(one, hn::Max(least, hn::Sub(logit, log_sum))));
     const V t = hn::Mul(share, mass);
-    const auto counts = hn::Ge(exponent, least);
-    const V t_below = hn::IfThenElseZero(counts, t);
-    weight = hn::Add(weight, t_below);
+    weight = hn::Add(weight, t);
 
-    const V h = hn::Expm1(d, hn::Min(hn::Mul(half, c), most_half));
+    const V h = ExponentialRise(d, hn::Min(hn::Mul(half, c), most_half));
     const V left = hn::Div(one, hn::Add(one, h));
     const V rise = hn::Mul(h, hn::Add(h, two));
     const V u = hn::Mul(hn::Mul(half, h), hn::Mul(h, left));
     const V half_cosh = hn::Mul(u, hn::Add(u, two));
-    const V t_rise = hn::Mul(t, rise), t_h = hn::Mul(t, h), t_u = hn::Mul(t, u), t_left = hn::Mul(t_below, left);
-    const V t_half_cosh = hn::Mul(t, half_cosh);
+    const V t_rise = hn::Mul(t, rise), t_h = hn::Mul(t, h), t_u = hn::Mul(t, u), t_left = hn::Mul(t, left);
     excess = hn::Add(excess, t_rise);
     excess_square = hn::MulAdd(t_rise, rise, excess_square);
     variance = hn::MulAdd(t_h, h, variance);
     affinity = hn::Add(affinity, t_left);
     shrink = hn::MulAdd(t_left, left, shrink);
     lift = hn::Add(lift, t_u);
-    lift_below = hn::MulAdd(t_below, u, lift_below);
     lift_square = hn::MulAdd(t_u, u, lift_square);
-    half_cosh_below = hn::MulAdd(t_below, half_cosh, half_cosh_below);
-    half_cosh_square = hn::MulAdd(t_half_cosh, half_cosh, half_cosh_square);
+    half_cosh_square = hn::MulAdd(hn::Mul(t, half_cosh), half_cosh, half_cosh_square);
     radius = hn::Max(radius, c);
 
-    const V value_norm = load(from.value_reach), page_energy = load(from.energy);
-    const V share_reach = hn::Mul(share, value_norm), share_reach_square = hn::Mul(share_reach, value_norm);
-    const V most_energy = hn::MulAdd(floor, mass, page_energy);
-    const V least_energy = hn::Max(zero, hn::NegMulAdd(floor, mass, page_energy));
-    paged_excess = hn::MulAdd(hn::Mul(share_reach, hn::Sqrt(hn::Mul(mass, most_energy))), rise, paged_excess);
+    const V value_norm = load(from.value_reach), share_reach = hn::Mul(share, value_norm);
+    const V page_energy = hn::MulAdd(floor, mass, load(from.energy));
+    paged_excess = hn::MulAdd(hn::Mul(share_reach, hn::Sqrt(hn::Mul(mass, page_energy))), rise, paged_excess);
     value_residual = hn::MulAdd(t, load(from.value_residual), value_residual);
-    energy = hn::MulAdd(share_reach_square, most_energy, energy);
-    energy_below = hn::MulAdd(hn::IfThenElseZero(counts, share_reach_square), least_energy, energy_below);
+    energy = hn::MulAdd(hn::Mul(share_reach, value_norm), page_energy, energy);
     output_rounding = hn::MulAdd(share_reach, hn::MulAdd(page_weight, mass, token_weight), output_rounding);
     reach = hn::Max(reach, value_norm);
   }
@@ -87,12 +115,10 @@ PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) 
   totals.weight = sum(weight);
   totals.excess = sum(excess), totals.excess_square = sum(excess_square), totals.variance = sum(variance);
   totals.affinity = sum(affinity), totals.shrink = sum(shrink);
-  totals.lift = sum(lift), totals.lift_below = sum(lift_below), totals.lift_square = sum(lift_square);
-  totals.half_cosh_below = sum(half_cosh_below), totals.half_cosh_square = sum(half_cosh_square);
+  totals.lift = sum(lift), totals.lift_square = sum(lift_square), totals.half_cosh_square = sum(half_cosh_square);
   totals.radius = hn::GetLane(hn::MaxOfLanes(d, radius)), totals.reach = hn::GetLane(hn::MaxOfLanes(d, reach));
   totals.paged_excess = sum(paged_excess), totals.value_residual = sum(value_residual);
-  totals.energy = sum(energy), totals.energy_below = sum(energy_below);
-  totals.output_rounding = sum(output_rounding);
+  totals.energy = sum(energy), totals.output_rounding = sum(output_rounding);
   return totals;
 }
 
