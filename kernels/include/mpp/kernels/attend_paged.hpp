@@ -31,10 +31,14 @@ struct KvRead {
   PageStatistics statistics;       ///< all null: no certificate wanted
 };
 
+/// Queries that share one KV head, and pages that one read may have: 4 million tokens.
+inline constexpr std::size_t max_group = 16;
+inline constexpr std::size_t max_read_pages = std::size_t{1} << 16;
+
 /// What all reads of a call have in common.
 struct AttendShape {
   std::size_t head_dim = 0;       ///< a multiple of 32, at most max_head_dim
-  std::size_t group = 1;          ///< queries per KV head, 1 ... 16
+  std::size_t group = 1;          ///< queries per KV head, 1 ... max_group
   KvType type = KvType::float16;  ///< of exact pages
   float scale = 0.0F;             ///< of the logits, finite and positive: usually 1 / sqrt(head_dim)
 };

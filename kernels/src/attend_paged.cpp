@@ -1,0 +1,64 @@
+#include <mpp/kernels/attend_paged.hpp>
+
+#include <cmath>
+
+#include "src/attend_terms.hpp"
+#include "src/dispatch.hpp"
+
+namespace mpp::kernels {
+namespace {
+
+void check_statistics(std::size_t read, const PageStatistics& statistics) {
+  const bool all = statistics.max_logit != nullptr && statistics.mass != nullptr && statistics.radius != nullptr &&
+                   statistics.energy != nullptr && statistics.value_residual != nullptr &&
+                   statistics.value_reach != nullptr;
+  const bool any = statistics.max_logit != nullptr || statistics.mass != nullptr || statistics.radius != nullptr ||
+                   statistics.energy != nullptr || statistics.value_residual != nullptr ||
+                   statistics.value_reach != nullptr;
+  expects<ShapeError>(all == any, "attend_paged: read ", read, " has some arrays of statistics, expected all or none");
+}
+
+}  // namespace
+
+void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads) {
+  expects<ShapeError>(shape.head_dim > 0 && shape.head_dim % 32 == 0 && shape.head_dim <= max_head_dim,
+                      "attend_paged: head_dim is ", shape.head_dim, ", expected a multiple of 32, at most ",
+                      max_head_dim);
+  expects<ShapeError>(shape.group >= 1 && shape.group <= max_group, "attend_paged: group is ", shape.group,
+                      ", expected 1 to ", max_group);
+  expects<ValueError>(std::isfinite(shape.scale) && shape.scale > 0.0F, "attend_paged: scale is ", shape.scale,
+                      ", expected a positive number");
+  for (std::size_t i = 0; i < reads.size(); ++i) {
+    const KvRead& read = reads[i];
+    expects<ShapeError>(read.page_count > 0 && read.page_count <= max_read_pages, "attend_paged: read ", i, " has ",
+                        read.page_count, " pages, expected 1 to ", max_read_pages);
+    expects<ShapeError>(
+        read.pages != nullptr && read.queries != nullptr && read.output != nullptr && read.log_sum_exp != nullptr,
+        "attend_paged: read ", i, " has a null array");
+    check_statistics(i, read.statistics);
+  }
+  dispatch(
+      context, [&] { cpu::attend_paged(context, shape, reads); }, [&] { cuda::attend_paged(context, shape, reads); });
+}
+
+AttendRounding attend_rounding(std::size_t page_count) noexcept {
+  const double pages = static_cast<double>(page_count);
+  AttendRounding rounding;
+  // The argument of the exponential is a difference of floats of at most 87, rounded: 2^-19. The exponential itself: 4 ulp.
+  rounding.weight = 0x1p-18;
+  rounding.flushed = 0x1p-125;
+  rounding.mass = 0x1p-18;              // 64 additions
+  rounding.energy = 0x1p-10 + 0x1p-16;  // two roundings to Half, and 64 additions
+  rounding.energy_floor = 0x1p-37;      // norms below 2^-14 of the largest
+  // Shares of pages are exponentials of rounded differences, and so are the factors that rescale the sums so far.
+  const double shares = 0x1p-17 + 2.0 * pages * 0x1p-24;
+  rounding.log_sum_exp = shares;
+  // Per page: 64 products, at most three roundings of the sum so far, and two parts of up to 24 value_reach that cancel in
+  // part: zero and step of a channel are at most 3 times its largest value, and the norm of 64 largest values at most 8 times
+  // value_reach.
+  rounding.page_weight = shares + (3.0 * pages + 512.0) * 0x1p-24;
+  rounding.token_weight = static_cast<double>(page_tokens) * (0.5 / 32767.0 + 0x1p-23);
+  return rounding;
+}
+
+}  // namespace mpp::kernels
