@@ -1,6 +1,8 @@
 #pragma once
+#include <cmath>
 #include <cstddef>
 
+#include <mpp/core/error.hpp>
 #include <mpp/kernels/attend_paged.hpp>
 
 // What the back ends of attend_paged() share: which pages they take, and what their arithmetic is worth.
@@ -46,6 +48,16 @@ constexpr PageFault check_levels(const KvPage& page) noexcept {
   fine = fine && (key != PageLevel::exact || page.exact_keys != nullptr);
   fine = fine && (value != PageLevel::exact || page.exact_values != nullptr);
   return fine ? PageFault::none : PageFault::malformed;
+}
+
+/// @throws ShapeError, ValueError, naming operation and field
+inline void check_shape(const char* operation, const AttendShape& shape) {
+  expects<ShapeError>(shape.head_dim > 0 && shape.head_dim % 32 == 0 && shape.head_dim <= max_head_dim, operation,
+                      ": head_dim is ", shape.head_dim, ", expected a multiple of 32, at most ", max_head_dim);
+  expects<ShapeError>(shape.group >= 1 && shape.group <= max_group, operation, ": group is ", shape.group,
+                      ", expected 1 to ", max_group);
+  expects<ValueError>(std::isfinite(shape.scale) && shape.scale > 0.0F, operation, ": scale is ", shape.scale,
+                      ", expected a positive number");
 }
 
 }  // namespace mpp::kernels
