@@ -1,14 +1,11 @@
 #pragma once
 // How reads are cut into runs of pages for the blocks of attend_paged(), and how the sums of warps and of runs become one:
 // always in the order of pages.
-#include <mpp/kernels/attend_paged.hpp>
-
 #include "attend_codes.cuh"
+#include "read_batch.cuh"
 
 namespace mpp::kernels::cuda {
 
-/// Warps of a block.
-inline constexpr unsigned run_warps = 4;
 /// Runs of a read at most: its sums are then a few per cent of what is read.
 inline constexpr std::size_t max_runs = 64;
 inline constexpr std::size_t least_run = run_warps;
@@ -20,18 +17,6 @@ __host__ __device__ constexpr std::size_t pages_of_run(std::size_t page_count) {
 constexpr std::size_t run_count(std::size_t page_count) {
   return (page_count + pages_of_run(page_count) - 1) / pages_of_run(page_count);
 }
-
-/// What a kernel is given by value: a call of many reads needs several.
-inline constexpr std::size_t max_batch = 256;
-struct Batch {
-  AttendShape shape;
-  unsigned count;
-  KvRead read[max_batch];
-};
-static_assert(sizeof(Batch) < 32'000);  // what kernel parameters may take
-
-/// Bits of what went wrong.
-inline constexpr unsigned query_fault = 1, page_fault = 2, stale_fault = 4, empty_fault = 8;
 
 /// Sums of all runs, [reads][most][group]: output [head_dim] and total are relative to e^max_logit.
 struct Runs {
@@ -76,7 +61,7 @@ __device__ void merge_warps(const AttendShape& shape, unsigned first_head, const
   }
   __syncthreads();
   const unsigned heads = min(4 * groups, static_cast<unsigned>(shape.group) - first_head);
-  for (unsigned i = threadIdx.x; i < heads * 32 * steps; i += run_warps * warp) {
+  for (unsigned i = threadIdx.x; i < heads * 32 * steps; i += run_width) {
     const unsigned head = i / (32 * steps), channel = i % (32 * steps);
     float largest = sums.max_logit[0][head];
     for (unsigned w = 1; w < run_warps; ++w) largest = fmaxf(largest, sums.max_logit[w][head]);
