@@ -42,8 +42,8 @@ class CodedHead {
  public:
   /// @param fault  coded by the naive quantizer with this mistake, instead of by the library
   explicit CodedHead(const KvRows& rows, reference::QuantizerFault fault = reference::QuantizerFault::none)
-      : type_(rows.type), head_dim_(rows.head_dim), tokens_(rows.tokens()), keys_({}, rows.keys), values_({}, rows.values),
-        metadata_({}, pages() * metadata_bytes()) {
+      : type_(rows.type), head_dim_(rows.head_dim), tokens_(rows.tokens()), keys_({}, rows.keys),
+        values_({}, rows.values), metadata_({}, pages() * metadata_bytes()) {
     for (auto& plane : key_planes_) plane = {{}, pages() * plane_words()};
     for (auto& plane : value_planes_) plane = {{}, pages() * plane_words()};
     for (std::size_t p = 0; p < pages(); ++p) code(p, rows, fault);
@@ -71,6 +71,13 @@ class CodedHead {
     return view;
   }
 
+  /// The first tokens of a page, exact: what it was before it was full.
+  [[nodiscard]] KvPage open_view(std::size_t page, std::size_t tokens) const {
+    KvPage view = this->view(page, PageLevel::exact, PageLevel::exact);
+    view.tokens = static_cast<std::uint16_t>(tokens);
+    return view;
+  }
+
   /// A key, or what its code stands for.
   [[nodiscard]] double key(std::size_t token, std::size_t channel, PageLevel level) const {
     const auto at = fields(token / page_tokens);
@@ -95,11 +102,11 @@ class CodedHead {
     if (tokens < page_tokens) return kernels::summarize_page({}, type_, head_dim_, page, tokens);
     if (fault == reference::QuantizerFault::none) return kernels::quantize_page({}, type_, head_dim_, std::array{page});
     const std::size_t begin = p * page_tokens * head_dim_, count = page_tokens * head_dim_;
-    const auto made =
-        reference::quantize_page({type_, head_dim_, std::span(rows.keys).subspan(begin, count)},
-                                 {type_, head_dim_, std::span(rows.values).subspan(begin, count)}, fault);
+    const auto made = reference::quantize_page({type_, head_dim_, std::span(rows.keys).subspan(begin, count)},
+                                               {type_, head_dim_, std::span(rows.values).subspan(begin, count)}, fault);
     std::memcpy(page.metadata, made.metadata.data(), made.metadata.size());
-    for (std::size_t i = 0; i < 3; ++i) std::copy(made.key_planes[i].begin(), made.key_planes[i].end(), page.key_planes[i]);
+    for (std::size_t i = 0; i < 3; ++i)
+      std::copy(made.key_planes[i].begin(), made.key_planes[i].end(), page.key_planes[i]);
     for (std::size_t i = 0; i < 2; ++i)
       std::copy(made.value_planes[i].begin(), made.value_planes[i].end(), page.value_planes[i]);
   }

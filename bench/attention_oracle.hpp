@@ -10,13 +10,13 @@ namespace mpp::bench {
 
 /// What is true of one read of one head.
 struct TrueErrors {
-  double tv = 0.0;         ///< between exact weights and those of the decoded keys
-  double tv_blur = 0.0;    ///< the weights of the read are within this of those of the decoded keys
-  double output = 0.0;     ///< |exact output - output as computed|
-  double output_l1 = 0.0;  ///< the same as the sum over coordinates
-  double relative = 0.0;   ///< output over the root of sum p~ |v|^2
-  double off_radius = 0.0; ///< largest |largest exact logit - largest logit| / radius of a page
-  double last_page = 0.0;  ///< exact mass of the last page
+  double tv = 0.0;          ///< between exact weights and those of the decoded keys
+  double tv_blur = 0.0;     ///< the weights of the read are within this of those of the decoded keys
+  double output = 0.0;      ///< |exact output - output as computed|
+  double output_l1 = 0.0;   ///< the same as the sum over coordinates
+  double relative = 0.0;    ///< output over the root of sum p~ |v|^2
+  double off_radius = 0.0;  ///< largest |largest exact logit - largest logit| / radius of a page
+  double last_page = 0.0;   ///< exact mass of the last page
 };
 
 /// The exact head, and the errors of its codes at the levels of a read. Sums of up to 256 products and of n weights in double:
@@ -26,7 +26,8 @@ class AttentionOracle {
   static constexpr double margin = 1e-11;
 
   /// @param levels  of each page; its omitted pages are read exactly by nobody
-  AttentionOracle(const CodedHead& head, std::span<const KvPage> pages) : dims_(head.head_dim()), tokens_(head.tokens()) {
+  AttentionOracle(const CodedHead& head, std::span<const KvPage> pages)
+      : dims_(head.head_dim()), tokens_(head.tokens()), seen_(head.tokens()) {
     keys_.resize(dims_ * tokens_);
     key_errors_.resize(dims_ * tokens_);
     values_.resize(dims_ * tokens_);
@@ -56,6 +57,12 @@ class AttentionOracle {
     decoded_.resize(tokens_);
   }
 
+  /// Reads from now on see the first tokens only.
+  void see(std::size_t tokens) { seen_ = tokens; }
+  [[nodiscard]] std::size_t seen() const { return seen_; }
+  /// Exact logits of the last query.
+  [[nodiscard]] std::span<const double> logits() const { return std::span(logit_).first(seen_); }
+
   TrueErrors errors(const GroupRead& read, std::size_t head, std::span<const float> query) {
     const auto scale = static_cast<double>(read.shape().scale);
     multiply(keys_, query, scale, logit_);
@@ -65,7 +72,7 @@ class AttentionOracle {
     double blur = 0.0;
     for (std::size_t p = 0; p < pages_.size(); ++p) {
       if (pages_[p].omitted) continue;
-      const std::size_t begin = p * page_tokens, end = std::min(begin + page_tokens, tokens_);
+      const std::size_t begin = p * page_tokens, end = std::min(begin + page_tokens, seen_);
       double most = -std::numeric_limits<double>::infinity();
       for (std::size_t i = begin; i < end; ++i) most = std::max(most, logit_[i]);
       const double off = std::fabs(read.max_logit(head, p) - most) - margin * std::fabs(most);
@@ -86,30 +93,31 @@ class AttentionOracle {
     std::vector<double> step;
   };
 
-  void multiply(const std::vector<double>& rows, std::span<const float> query, double scale, std::vector<double>& sums) {
+  void multiply(const std::vector<double>& rows, std::span<const float> query, double scale,
+                std::vector<double>& sums) {
     std::fill(sums.begin(), sums.end(), 0.0);
     for (std::size_t j = 0; j < dims_; ++j) {
       const double q = scale * static_cast<double>(query[j]);
       if (q == 0.0) continue;
       const double* row = rows.data() + j * tokens_;
       double* sum = sums.data();
-      for (std::size_t i = 0; i < tokens_; ++i) sum[i] += q * row[i];
+      for (std::size_t i = 0; i < seen_; ++i) sum[i] += q * row[i];
     }
   }
 
   void weigh(TrueErrors& found) {
     double most = -HUGE_VAL, decoded_most = -HUGE_VAL, sum = 0.0, decoded_sum = 0.0;
-    for (std::size_t i = 0; i < tokens_; ++i) {
+    for (std::size_t i = 0; i < seen_; ++i) {
       most = std::max(most, logit_[i]);
       if (!pages_[i / page_tokens].omitted) decoded_most = std::max(decoded_most, logit_[i] - error_[i]);
     }
-    for (std::size_t i = 0; i < tokens_; ++i) {
+    for (std::size_t i = 0; i < seen_; ++i) {
       sum += exact_[i] = std::exp(logit_[i] - most);
       const bool read = !pages_[i / page_tokens].omitted;
       decoded_sum += decoded_[i] = read ? std::exp(logit_[i] - error_[i] - decoded_most) : 0.0;
     }
     double energy = 0.0;
-    for (std::size_t i = 0; i < tokens_; ++i) {
+    for (std::size_t i = 0; i < seen_; ++i) {
       exact_[i] /= sum;
       decoded_[i] /= decoded_sum;
       found.tv += std::max(0.0, exact_[i] - decoded_[i]);
@@ -121,7 +129,7 @@ class AttentionOracle {
 
   void compare_outputs(std::span<const float> output, TrueErrors& found) {
     output_.assign(dims_, 0.0);
-    for (std::size_t i = 0; i < tokens_; ++i) {
+    for (std::size_t i = 0; i < seen_; ++i) {
       const double* row = values_.data() + i * dims_;
       for (std::size_t j = 0; j < dims_; ++j) output_[j] += exact_[i] * row[j];
     }
@@ -148,9 +156,9 @@ class AttentionOracle {
            0x1p-17 * std::sqrt(square) * page.key_reach;
   }
 
-  std::size_t dims_, tokens_;
-  std::vector<double> keys_, key_errors_;         // [head_dim][tokens]
-  std::vector<double> values_, value_square_;     // [tokens][head_dim], [tokens]
+  std::size_t dims_, tokens_, seen_;
+  std::vector<double> keys_, key_errors_;      // [head_dim][tokens]
+  std::vector<double> values_, value_square_;  // [tokens][head_dim], [tokens]
   std::vector<Page> pages_;
   std::vector<double> logit_, error_, exact_, decoded_, output_;
   double rms_ = 0.0;

@@ -24,8 +24,10 @@ class GroupRead {
 
   /// @param queries  [group][head_dim], kept alive by the caller until the next call
   void run(std::span<const float> queries) {
-    read_ = {pages_.data(),   pages_.size(),
-             queries.data(),  output_.data(),
+    read_ = {pages_.data(),
+             pages_.size(),
+             queries.data(),
+             output_.data(),
              log_sum_exp_.data(),
              {per_head_[0].data(), per_head_[1].data(), per_head_[2].data(), per_head_[3].data(), per_page_[0].data(),
               per_page_[1].data()}};

@@ -56,7 +56,8 @@ inline auto spread_queries(double key_norm, float scale) {
 }
 
 inline std::vector<PageLevels> mixed_levels(Random& random, std::size_t tokens) {
-  static constexpr std::array all{k4v4, k8v4, k8v8, k12v8, exact_pages, PageLevels{"k12v4", PageLevel::bits12, PageLevel::bits4}};
+  static constexpr std::array all{k4v4,  k8v4,        k8v8,
+                                  k12v8, exact_pages, PageLevels{"k12v4", PageLevel::bits12, PageLevel::bits4}};
   std::vector<PageLevels> levels((tokens + page_tokens - 1) / page_tokens);
   const bool alike = between(random, 0, 1) == 0;
   const PageLevels one = all[between(random, 0, all.size() - 1)];
@@ -74,10 +75,10 @@ enum class SceneFamily {
   denormals,
   overflow_prone,
   bfloat16,
-  unit_values,    ///< token i has the unit vector of channel i modulo head_dim: outputs show weights
-  attained,       ///< keys at the ends of their cells and queries of one channel: every error is the radius
-  attained_rare,  ///< the same in a page of little mass beside exact ones: forms that average radii are false
-  aligned,        ///< queries along the residual of a token: its error is the residual form of the radius
+  unit_values,       ///< token i has the unit vector of channel i modulo head_dim: outputs show weights
+  attained,          ///< keys at the ends of their cells and queries of one channel: every error is the radius
+  attained_rare,     ///< the same in a page of little mass beside exact ones: forms that average radii are false
+  aligned,           ///< queries along the residual of a token: its error is the residual form of the radius
   channel_float16,   ///< ordinary keys and queries of one channel: the radius is half a step
   channel_bfloat16,  ///< the same with zeros that Half does not have
   families
@@ -97,15 +98,16 @@ inline double cell_end(Random& random, std::size_t token, bool upper) {
 }
 
 inline AttentionScene scene_of(SceneFamily family, Random& random) {
-  const std::size_t dims = between(random, 0, 3) == 0 ? 64 : 32, tokens = page_tokens * between(random, 1, 3) + between(random, 1, 64);
+  const std::size_t dims = between(random, 0, 3) == 0 ? 64 : 32,
+                    tokens = page_tokens * between(random, 1, 3) + between(random, 1, 64);
   const double width = static_cast<double>(dims);
   AttentionScene scene;
   scene.levels = mixed_levels(random, tokens);
   KvType type = KvType::float16;
   Numbers key = [](Random& r, std::size_t, std::size_t) { return normal(r); };
-  Numbers value = between(random, 0, 1) == 0
-                      ? key
-                      : Numbers([](Random& r, std::size_t, std::size_t j) { return normal(r) + (j % 7 == 0 ? 6.0 : 0.0); });
+  Numbers value = between(random, 0, 1) == 0 ? key : Numbers([](Random& r, std::size_t, std::size_t j) {
+    return normal(r) + (j % 7 == 0 ? 6.0 : 0.0);
+  });
   double key_norm = std::sqrt(width);
   switch (family) {
     case SceneFamily::gaussian:
@@ -113,7 +115,9 @@ inline AttentionScene scene_of(SceneFamily family, Random& random) {
     case SceneFamily::families:
       break;
     case SceneFamily::outlier_channels:
-      key = [](Random& r, std::size_t, std::size_t j) { return normal(r) * (j % 11 == 3 ? 20.0 : 1.0) + (j % 16 == 5 ? 60.0 : 0.0); };
+      key = [](Random& r, std::size_t, std::size_t j) {
+        return normal(r) * (j % 11 == 3 ? 20.0 : 1.0) + (j % 16 == 5 ? 60.0 : 0.0);
+      };
       key_norm *= 7.0;
       break;
     case SceneFamily::sinks:
@@ -121,7 +125,9 @@ inline AttentionScene scene_of(SceneFamily family, Random& random) {
       value = [](Random& r, std::size_t i, std::size_t) { return (i == 0 ? 0.01 : 1.0) * normal(r); };
       break;
     case SceneFamily::near_ties:
-      key = [](Random& r, std::size_t i, std::size_t j) { return 2.0 * std::sin(static_cast<double>(3 * j + 1)) + (i % 5 == 0 ? 0.001 : 0.0) * normal(r); };
+      key = [](Random& r, std::size_t i, std::size_t j) {
+        return 2.0 * std::sin(static_cast<double>(3 * j + 1)) + (i % 5 == 0 ? 0.001 : 0.0) * normal(r);
+      };
       break;
     case SceneFamily::denormals:
       key = [](Random& r, std::size_t, std::size_t) { return std::ldexp(normal(r), -20); };
@@ -130,12 +136,16 @@ inline AttentionScene scene_of(SceneFamily family, Random& random) {
       break;
     case SceneFamily::overflow_prone:
       key = [](Random& r, std::size_t, std::size_t) { return uniform(r, -65504.0, 65504.0); };
-      value = [](Random& r, std::size_t i, std::size_t) { return i % 3 == 0 ? 65504.0 : uniform(r, -65504.0, 65504.0); };
+      value = [](Random& r, std::size_t i, std::size_t) {
+        return i % 3 == 0 ? 65504.0 : uniform(r, -65504.0, 65504.0);
+      };
       key_norm *= 40000.0;
       break;
     case SceneFamily::bfloat16:
       type = KvType::bfloat16;
-      key = [](Random& r, std::size_t, std::size_t j) { return normal(r) * std::ldexp(1.0, static_cast<int>(j % 9) - 4) + (j % 5 == 0 ? 30.1 : 0.0); };
+      key = [](Random& r, std::size_t, std::size_t j) {
+        return normal(r) * std::ldexp(1.0, static_cast<int>(j % 9) - 4) + (j % 5 == 0 ? 30.1 : 0.0);
+      };
       key_norm *= 15.0;
       break;
     case SceneFamily::unit_values:
@@ -169,11 +179,12 @@ inline AttentionScene scene_of(SceneFamily family, Random& random) {
   if (family == SceneFamily::attained || family == SceneFamily::attained_rare)
     scene.query = [rare = family == SceneFamily::attained_rare](Random& r, const CodedHead&, std::span<float> query) {
       std::fill(query.begin(), query.end(), 0.0F);  // half a step of 4 bits is 0.25, so radii of 0.003 to 3
-      query[between(r, 0, query.size() - 1)] =
-          static_cast<float>((rare || between(r, 0, 1) == 0 ? 8.0 : -8.0) * std::exp(uniform(r, std::log(0.01), std::log(12.0))));
+      query[between(r, 0, query.size() - 1)] = static_cast<float>((rare || between(r, 0, 1) == 0 ? 8.0 : -8.0) *
+                                                                  std::exp(uniform(r, std::log(0.01), std::log(12.0))));
     };
   if (family == SceneFamily::channel_float16 || family == SceneFamily::channel_bfloat16)
-    scene.query = [size = family == SceneFamily::channel_float16 ? 8.0 : 1e6](Random& r, const CodedHead&, std::span<float> query) {
+    scene.query = [size = family == SceneFamily::channel_float16 ? 8.0 : 1e6](Random& r, const CodedHead&,
+                                                                              std::span<float> query) {
       std::fill(query.begin(), query.end(), 0.0F);
       query[between(r, 0, query.size() - 1)] = static_cast<float>(uniform(r, -size, size));
     };

@@ -3,15 +3,20 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "attention_captured.hpp"
 #include "attention_soundness.hpp"
+#include "attention_timings.hpp"
 #include "bench_json.hpp"
 
 namespace {
 
 using namespace mpp;
 
-void run_all(bench::Report& report) {
-  bool sound = bench::measure_soundness(report);
+void run_all(bench::Report& report, const std::string& captured) {
+  bench::measure_speed(report);
+  bench::ReadTally reads = bench::measure_captured(report, captured);
+  reads.add(bench::fuzz_all(report.quick()));
+  const bool sound = bench::report_soundness(report, reads);
   expects<std::runtime_error>(sound, "bench_attention: a bound or a certificate is wrong; see the metrics");
 }
 
@@ -20,10 +25,12 @@ void run_all(bench::Report& report) {
 int main(int argc, char** argv) try {
   bench::keep_freed_memory();
   bench::Report report("attention", "Certified attention: soundness, tightness, time per read");
+  std::string captured = "out/attention";
+  report.app().add_option("--captured", captured, "Folder of captured reads, as tools/capture_attention.py makes it");
   if (const auto exit_code = report.parse(argc, argv)) return *exit_code;
   int status = 0;
   try {
-    run_all(report);
+    run_all(report, captured);
   } catch (const std::runtime_error& error) {
     std::cerr << error.what() << '\n';
     status = 1;
