@@ -54,7 +54,8 @@ class AttentionServer {
 
   /// Outputs and certificates of the queries in the folder.
   nlohmann::json read(PageLevels levels) const {
-    const auto keys = read_npy<std::uint16_t>(folder_ / "keys.npy"), values = read_npy<std::uint16_t>(folder_ / "values.npy");
+    const auto keys = read_npy<std::uint16_t>(folder_ / "keys.npy"),
+               values = read_npy<std::uint16_t>(folder_ / "values.npy");
     const auto queries = read_npy(folder_ / "queries.npy");
     const CodedHead head({KvType::float16, keys.dims, keys.values, values.values});
     std::vector<KvPage> pages;
@@ -62,8 +63,8 @@ class AttentionServer {
     GroupRead read(head, queries.rows, 1.0F / std::sqrt(static_cast<float>(keys.dims)));
     read.levels(std::move(pages));
     read.run(queries.values);
-    nlohmann::json found = {{"output", nlohmann::json::array()}, {"tv", nlohmann::json::array()},
-                            {"error", nlohmann::json::array()}};
+    nlohmann::json found = {
+        {"output", nlohmann::json::array()}, {"tv", nlohmann::json::array()}, {"error", nlohmann::json::array()}};
     for (std::size_t h = 0; h < queries.rows; ++h) {
       found["output"].push_back(std::vector<float>(read.output(h).begin(), read.output(h).end()));
       found["tv"].push_back(read.certificate(h).attention_tv);
@@ -82,7 +83,9 @@ class AttentionServer {
     if (!timed_.contains(key)) timed_.emplace(key, std::make_unique<Timed>(levels, context, head_dim, group));
     PoolPass& pass = timed_.at(key)->pass;
     const double plain = pass.seconds(false), certified = pass.seconds(true);
-    return {{"us", plain * 1e6}, {"certified_us", certified * 1e6}, {"reads", pass.reads()},
+    return {{"us", plain * 1e6},
+            {"certified_us", certified * 1e6},
+            {"reads", pass.reads()},
             {"bytes_per_token", static_cast<double>(timed_.at(key)->pool.page_bytes()) / page_tokens}};
   }
 

@@ -29,7 +29,8 @@ int main(int argc, char** argv) try {
   std::string captured = "out/attention";
   report.app().add_option("--captured", captured, "Folder of captured reads, as tools/capture_attention.py makes it");
   std::string serve_folder;
-  report.app().add_option("--serve", serve_folder, "Answer lines on stdin about reads, and about the keys in this folder");
+  report.app().add_option("--serve", serve_folder,
+                          "Answer lines on stdin about reads, and about the keys in this folder");
   if (const auto exit_code = report.parse(argc, argv)) return *exit_code;
   if (!serve_folder.empty()) return bench::AttentionServer(serve_folder).serve();
   int status = 0;
