@@ -2,7 +2,7 @@
 """Decode attention over compressed pages, with its certificate, beside scaled_dot_product_attention of PyTorch: one thread each,
 turn by turn, keys and values larger than the last cache.
 
-    pip install -r bench/peers/attention_requirements.txt --extra-index-url https://download.pytorch.org/whl/cpu
+    pip install -r bench/peers/attention_requirements.txt
     bench/peers/attention.py --quick --json -
 
 The table on stderr shows every system, losses included; --json writes {"bench", "device", "commit", "metrics"}, explained
