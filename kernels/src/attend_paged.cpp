@@ -1,7 +1,5 @@
 #include <mpp/kernels/attend_paged.hpp>
 
-#include <cmath>
-
 #include "src/attend_terms.hpp"
 #include "src/dispatch.hpp"
 
@@ -21,13 +19,7 @@ void check_statistics(std::size_t read, const PageStatistics& statistics) {
 }  // namespace
 
 void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads) {
-  expects<ShapeError>(shape.head_dim > 0 && shape.head_dim % 32 == 0 && shape.head_dim <= max_head_dim,
-                      "attend_paged: head_dim is ", shape.head_dim, ", expected a multiple of 32, at most ",
-                      max_head_dim);
-  expects<ShapeError>(shape.group >= 1 && shape.group <= max_group, "attend_paged: group is ", shape.group,
-                      ", expected 1 to ", max_group);
-  expects<ValueError>(std::isfinite(shape.scale) && shape.scale > 0.0F, "attend_paged: scale is ", shape.scale,
-                      ", expected a positive number");
+  check_shape("attend_paged", shape);
   for (std::size_t i = 0; i < reads.size(); ++i) {
     const KvRead& read = reads[i];
     expects<ShapeError>(read.page_count > 0 && read.page_count <= max_read_pages, "attend_paged: read ", i, " has ",

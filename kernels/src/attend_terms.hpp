@@ -1,6 +1,8 @@
 #pragma once
+#include <cmath>
 #include <cstddef>
 
+#include <mpp/core/error.hpp>
 #include <mpp/kernels/attend_paged.hpp>
 
 // What the back ends of attend_paged() share: which pages they take, and what their arithmetic is worth.
@@ -23,8 +25,10 @@ inline constexpr float radius_slack = 1.0F + 0x1p-16F;
 constexpr float arithmetic_error(std::size_t head_dim) noexcept {
   return (static_cast<float>(head_dim) / 4.0F + 32.0F) * 0x1p-24F;
 }
-/// What underflows on the way, absolutely.
-inline constexpr float arithmetic_floor = 0x1p-100F;
+/// A folded query without a larger coordinate is rounded to 0: the reciprocal of its unit would be infinite.
+inline constexpr float least_query_end = 0x1p-100F;
+/// What is lost absolutely: to underflow, or to the line above, 256 coordinates times 128 steps.
+inline constexpr float arithmetic_floor = 0x1p-80F;
 
 enum class PageFault : int { none = 0, malformed = 1, stale = 2 };
 
@@ -44,6 +48,16 @@ constexpr PageFault check_levels(const KvPage& page) noexcept {
   fine = fine && (key != PageLevel::exact || page.exact_keys != nullptr);
   fine = fine && (value != PageLevel::exact || page.exact_values != nullptr);
   return fine ? PageFault::none : PageFault::malformed;
+}
+
+/// @throws ShapeError, ValueError, naming operation and field
+inline void check_shape(const char* operation, const AttendShape& shape) {
+  expects<ShapeError>(shape.head_dim > 0 && shape.head_dim % 32 == 0 && shape.head_dim <= max_head_dim, operation,
+                      ": head_dim is ", shape.head_dim, ", expected a multiple of 32, at most ", max_head_dim);
+  expects<ShapeError>(shape.group >= 1 && shape.group <= max_group, operation, ": group is ", shape.group,
+                      ", expected 1 to ", max_group);
+  expects<ValueError>(std::isfinite(shape.scale) && shape.scale > 0.0F, operation, ": scale is ", shape.scale,
+                      ", expected a positive number");
 }
 
 }  // namespace mpp::kernels

@@ -48,7 +48,6 @@ HWY_INLINE PageQuery code_query(const float* HWY_RESTRICT query, const float* HW
   auto base = hn::Zero(f32);
   auto sum = hn::Zero(f32);
   auto absolute = hn::Zero(f32);
-  auto square = hn::Zero(f32);
   for (std::size_t c = 0; c < head_dim; c += lanes) {
     const auto q = hn::LoadU(f32, query + c);
     const auto fold = hn::Mul(q, hn::LoadU(f32, step + c));
@@ -57,17 +56,20 @@ HWY_INLINE PageQuery code_query(const float* HWY_RESTRICT query, const float* HW
     base = hn::MulAdd(q, hn::LoadU(f32, zero + c), base);
     sum = hn::Add(sum, fold);
     absolute = hn::Add(absolute, hn::Abs(fold));
-    square = hn::MulAdd(fold, fold, square);
   }
   const float end = hn::GetLane(hn::MaxOfLanes(f32, largest));
   const float unit = end / query_code_end;
-  const auto per_unit = hn::Set(f32, end > 0.0F ? query_code_end / end : 0.0F);
+  const auto per_unit = hn::Set(f32, end > least_query_end ? query_code_end / end : 0.0F);
   auto code_sum = hn::Zero(i32);
-  for (std::size_t c = 0; c < head_dim; c += lanes)
-    store_codes(hn::Mul(hn::LoadU(f32, folded + c), per_unit), codes + c, code_sum);
+  auto square = hn::Zero(f32);  // in units: squares of a small query would underflow
+  for (std::size_t c = 0; c < head_dim; c += lanes) {
+    const auto units = hn::Mul(hn::LoadU(f32, folded + c), per_unit);
+    square = hn::MulAdd(units, units, square);
+    store_codes(units, codes + c, code_sum);
+  }
   if (radius != nullptr) {
     const float half_steps = 0.5F * hn::GetLane(hn::SumOfLanes(f32, absolute));
-    const float residual = std::sqrt(hn::GetLane(hn::SumOfLanes(f32, square))) * page.residual;
+    const float residual = unit * std::sqrt(hn::GetLane(hn::SumOfLanes(f32, square))) * page.residual;
     // min() alone would let a page without any bound pass for one of half a step.
     const float coded =
         page.residual <= std::numeric_limits<float>::max() ? std::min(half_steps, residual) : page.residual;

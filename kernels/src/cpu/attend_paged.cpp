@@ -94,12 +94,14 @@ class GroupRead {
                        page.generation, ": it was freed since");
   }
 
-  // Upper bound of every logit: each channel at the end of its range that is better.
+  // Upper bound of every logit: each channel at the end of its range that is better. A page without codes has no ranges, and
+  // no code is in the middle.
   void omit(std::size_t p, const PageFields<const std::byte>& fields) {
     if (read_.statistics.radius == nullptr) return;
     read_.statistics.value_reach[p] = fields.summary->value_reach;
     read_.statistics.value_residual[p] = 0.0F;
-    const bool known = fields.summary->key_residual[0] <= std::numeric_limits<float>::max();
+    const bool known =
+        fields.summary->key_residual[0] <= std::numeric_limits<float>::max() && fields.summary->code_norm > 0.0F;
     for (std::size_t g = 0; g < shape_.group; ++g) {
       double upper = 0.0;
       for (std::size_t c = 0; c < head_dim_; ++c) {

@@ -6,7 +6,6 @@
 #define MPP_KERNELS_ATTEND_SOFTMAX_INL
 #endif
 
-#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
 #include <cmath>
@@ -14,6 +13,7 @@
 #include <limits>
 
 #include "src/attend_terms.hpp"
+#include "src/cpu/plane_dot-inl.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace mpp::kernels::cpu::HWY_NAMESPACE {
@@ -24,6 +24,24 @@ using Float = hn::CappedTag<float, 16>;
 HWY_INLINE hn::Vec<Float> load_half(const Half* at) {
   const hn::Rebind<hwy::float16_t, Float> half;
   return hn::PromoteTo(Float(), hn::LoadU(half, reinterpret_cast<const hwy::float16_t*>(at)));
+}
+
+// e^x for x in [least_exponent, 0], within 2^-22 of itself: x = n ln 2 + r, |r| <= 0.35, and the series of e^r to r^6, whose
+// rest is below 2^-22. n ln 2 is subtracted in two parts, the first of which is exact.
+HWY_INLINE hn::Vec<Float> exp_of(hn::Vec<Float> x) {
+  const Float f32;
+  const Int32 i32;
+  const auto n = hn::Round(hn::Mul(x, hn::Set(f32, 1.44269504F)));
+  auto r = hn::NegMulAdd(n, hn::Set(f32, 0x1.62E4p-1F), x);
+  r = hn::NegMulAdd(n, hn::Set(f32, 0x1.7F7D1Cp-20F), r);
+  auto sum = hn::MulAdd(r, hn::Set(f32, 1.0F / 720.0F), hn::Set(f32, 1.0F / 120.0F));
+  sum = hn::MulAdd(r, sum, hn::Set(f32, 1.0F / 24.0F));
+  sum = hn::MulAdd(r, sum, hn::Set(f32, 1.0F / 6.0F));
+  sum = hn::MulAdd(r, sum, hn::Set(f32, 0.5F));
+  sum = hn::MulAdd(r, sum, hn::Set(f32, 1.0F));
+  sum = hn::MulAdd(r, sum, hn::Set(f32, 1.0F));
+  // Times 2^n, n >= -126: into the exponent.
+  return hn::BitCast(f32, hn::Add(hn::BitCast(i32, sum), hn::ShiftLeft<23>(hn::ConvertTo(i32, n))));
 }
 
 // One query: the running maximum, the sum of weights relative to it, and the output so far, [head_dim].
@@ -51,7 +69,7 @@ HWY_INLINE PageWeights weigh(float* HWY_RESTRICT logits, std::size_t tokens, con
   auto mass = hn::Zero(f32);
   auto energy = hn::Zero(f32);
   for (std::size_t i = 0; i < page_tokens; i += lanes) {
-    auto weight = hn::Exp(f32, hn::Max(hn::Sub(hn::LoadU(f32, logits + i), origin), least));
+    auto weight = exp_of(hn::Max(hn::Sub(hn::LoadU(f32, logits + i), origin), least));
     if (tokens < i + lanes) weight = hn::IfThenElseZero(hn::FirstN(f32, tokens < i ? 0 : tokens - i), weight);
     hn::StoreU(weight, f32, logits + i);
     mass = hn::Add(mass, weight);

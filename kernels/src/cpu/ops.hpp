@@ -1,8 +1,10 @@
 #pragma once
 #include <mpp/kernels/attend_paged.hpp>
 #include <mpp/kernels/backward_bound.hpp>
+#include <mpp/kernels/certificate_sums.hpp>
 #include <mpp/kernels/ctc_step.hpp>
 #include <mpp/kernels/interval.hpp>
+#include <mpp/kernels/prefill_paged.hpp>
 #include <mpp/kernels/quantize_nested.hpp>
 #include <mpp/kernels/quantize_page.hpp>
 #include <mpp/kernels/rescore.hpp>
@@ -46,7 +48,10 @@ void quantize_page(const Context& context, KvType type, std::size_t head_dim, st
 void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,
                     std::size_t tokens);
 void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads);
+void prefill_paged(const AttendShape& shape, const PrefillRead& read, std::span<float> scratch);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
+void certificate_sums(const Context& context, const AttendShape& shape, std::span<const KvRead> reads,
+                      std::span<CertificateSums> sums);            ///< reads and sums are host arrays
 void ctc_step(const Context& context, std::span<ctc::Work> work);  ///< host array, the state of each is written
 [[nodiscard]] bool available() noexcept;
 [[nodiscard]] std::string device_description();

@@ -39,7 +39,12 @@ HWY_INLINE hn::Vec<Int32> add_pair_products(hn::Vec<Int32> acc, hn::Vec<Word> co
 #if HWY_ARCH_X86
   const Int16 i16;
   auto unused = hn::Zero(i32);
-  return hn::ReorderWidenMulAccumulate(i32, hn::BitCast(i16, codes), hn::BitCast(i16, pair), acc, unused);
+  auto sum = hn::ReorderWidenMulAccumulate(i32, hn::BitCast(i16, codes), hn::BitCast(i16, pair), acc, unused);
+#if HWY_COMPILER_GCC
+  // GCC 12 would first make all products of a word and then add them up, which takes twice as many registers as there are.
+  __asm__("" : "+v"(sum.raw));
+#endif
+  return sum;
 #else
   const auto both = hn::BitCast(i32, codes);
   const auto even = hn::Mul(hn::ShiftRight<16>(hn::ShiftLeft<16>(both)), hn::ShiftRight<16>(hn::ShiftLeft<16>(pair)));
@@ -47,29 +52,48 @@ HWY_INLINE hn::Vec<Int32> add_pair_products(hn::Vec<Int32> acc, hn::Vec<Word> co
 #endif
 }
 
-// The 8 rows of a word as pairs (2r, 2r + 1), r = 0 ... 3, of 4 or 8 bits.
+// The 8 rows of a word, still packed: even rows of both halves in one register, odd rows in the other, or all in one.
 template <bool two_planes>
-HWY_INLINE void unpack(const Planes& planes, std::size_t at, hn::Vec<Word> (&pairs)[4]) {
+struct Rows {
+  hn::Vec<Word> even, odd;
+};
+template <bool two_planes>
+HWY_INLINE Rows<two_planes> load_rows(const Planes& planes, std::size_t at) {
+  const Word words;
+  const auto high = hn::LoadU(words, planes.high + at);
+  if constexpr (!two_planes) return {high, high};
+  const auto low = hn::LoadU(words, planes.low + at);
+  const auto upper = hn::Set(words, 0xF0F0F0F0U);
+  const auto lower = hn::Set(words, 0x0F0F0F0FU);
+  return {hn::Or(hn::And(hn::ShiftLeft<4>(high), upper), hn::And(low, lower)),
+          hn::Or(hn::And(high, upper), hn::And(hn::ShiftRight<4>(low), lower))};
+}
+
+// Rows 2r and 2r + 1 as a pair of 16-bit integers.
+template <std::size_t r, bool two_planes>
+HWY_INLINE hn::Vec<Word> pair_of(const Rows<two_planes>& rows) {
   const Word words;
   const hn::Repartition<std::uint16_t, Word> halves;
-  const auto high = hn::LoadU(words, planes.high + at);
   if constexpr (two_planes) {
-    const auto low = hn::LoadU(words, planes.low + at);
-    const auto upper = hn::Set(words, 0xF0F0F0F0U);
-    const auto lower = hn::Set(words, 0x0F0F0F0FU);
-    const auto bytes = hn::Set(words, 0x00FF00FFU);
-    const auto odd = hn::Or(hn::And(high, upper), hn::And(hn::ShiftRight<4>(low), lower));
-    const auto even = hn::Or(hn::And(hn::ShiftLeft<4>(high), upper), hn::And(low, lower));
-    pairs[0] = hn::And(even, bytes);
-    pairs[1] = hn::And(odd, bytes);
-    pairs[2] = hn::BitCast(words, hn::ShiftRight<8>(hn::BitCast(halves, even)));
-    pairs[3] = hn::BitCast(words, hn::ShiftRight<8>(hn::BitCast(halves, odd)));
+    const auto bytes = r % 2 == 0 ? rows.even : rows.odd;
+    if constexpr (r < 2) return hn::And(bytes, hn::Set(words, 0x00FF00FFU));
+    return hn::BitCast(words, hn::ShiftRight<8>(hn::BitCast(halves, bytes)));
   } else {
-    const auto nibble = hn::Set(words, 0x000F000FU);
-    pairs[0] = hn::And(high, nibble);
-    pairs[1] = hn::And(hn::ShiftRight<4>(high), nibble);
-    pairs[2] = hn::And(hn::ShiftRight<8>(high), nibble);
-    pairs[3] = hn::BitCast(words, hn::ShiftRight<12>(hn::BitCast(halves, high)));
+    if constexpr (r == 3) return hn::BitCast(words, hn::ShiftRight<12>(hn::BitCast(halves, rows.even)));
+    return hn::And(hn::ShiftRight<4 * r>(rows.even), hn::Set(words, 0x000F000FU));
+  }
+}
+
+// sum[g][v] += a[g][2r, 2r + 1] . rows 2r, 2r + 1 of vector v
+template <std::size_t r, std::size_t count, std::size_t vectors, bool two_planes>
+HWY_INLINE void multiply_pair(const Rows<two_planes> (&rows)[vectors], const std::int16_t* HWY_RESTRICT a,
+                              std::size_t stride, hn::Vec<Int32> (&sum)[count][vectors]) {
+  hn::Vec<Word> pair[vectors];
+  for (std::size_t v = 0; v < vectors; ++v) pair[v] = pair_of<r>(rows[v]);
+  for (std::size_t g = 0; g < count; ++g) {
+    std::int32_t both;
+    std::memcpy(&both, a + g * stride + 2 * r, sizeof(both));
+    for (std::size_t v = 0; v < vectors; ++v) sum[g][v] = add_pair_products(sum[g][v], pair[v], hn::Set(Int32(), both));
   }
 }
 
@@ -88,15 +112,13 @@ void plane_dot(const Planes& planes, std::size_t row_groups, std::size_t columns
       const std::size_t at = k * columns + column;
       hwy::Prefetch(planes.next_high + at);
       if constexpr (two_planes) hwy::Prefetch(planes.next_low + at);
-      hn::Vec<Word> pairs[vectors][4];
-      for (std::size_t v = 0; v < vectors; ++v) unpack<two_planes>(planes, at + v * lanes, pairs[v]);
-      for (std::size_t r = 0; r < 4; ++r)
-        for (std::size_t g = 0; g < count; ++g) {
-          std::int32_t pair;
-          std::memcpy(&pair, a + (g * row_groups + k) * 8 + 2 * r, sizeof(pair));
-          for (std::size_t v = 0; v < vectors; ++v)
-            sum[g][v] = add_pair_products(sum[g][v], pairs[v][r], hn::Set(i32, pair));
-        }
+      Rows<two_planes> rows[vectors];
+      for (std::size_t v = 0; v < vectors; ++v) rows[v] = load_rows<two_planes>(planes, at + v * lanes);
+      const std::int16_t* pairs = a + k * 8;
+      multiply_pair<0>(rows, pairs, row_groups * 8, sum);
+      multiply_pair<1>(rows, pairs, row_groups * 8, sum);
+      multiply_pair<2>(rows, pairs, row_groups * 8, sum);
+      multiply_pair<3>(rows, pairs, row_groups * 8, sum);
     }
     for (std::size_t g = 0; g < count; ++g)
       for (std::size_t v = 0; v < vectors; ++v) hn::StoreU(sum[g][v], i32, out + g * columns + column + v * lanes);

@@ -1,6 +1,7 @@
 #pragma once
 #include <mpp/kernels/attend_paged.hpp>
 #include <mpp/kernels/backward_bound.hpp>
+#include <mpp/kernels/certificate_sums.hpp>
 #include <mpp/kernels/ctc_step.hpp>
 #include <mpp/kernels/interval.hpp>
 #include <mpp/kernels/quantize_nested.hpp>
@@ -49,6 +50,8 @@ void summarize_page(const Context& context, KvType type, std::size_t head_dim, c
                     std::size_t tokens);
 void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
+void certificate_sums(const Context& context, const AttendShape& shape, std::span<const KvRead> reads,
+                      std::span<CertificateSums> sums);            ///< reads and sums are host arrays
 void ctc_step(const Context& context, std::span<ctc::Work> work);  ///< host array, the state of each is written
 [[nodiscard]] bool available() noexcept;  ///< asks for the code of a kernel: an old GPU has none that it could run
 [[nodiscard]] std::string device_description();

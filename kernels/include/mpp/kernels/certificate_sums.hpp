@@ -7,13 +7,17 @@
 namespace mpp::kernels {
 
 /// What the closed forms of the certificate need of the pages of one read of one head (docs/llm_certificate.md). m, c, E,
-/// nu are a page's share of the softmax over the tokens read, radius, share of the energy sum p~|v|^2, value residual;
-/// h = e^(c/2) - 1. Rounded up, unless the comment says otherwise, with the rounding of the read inside.
+/// nu are a page's share of the softmax p~ of the logits as computed over the tokens read, radius, share of the energy
+/// sum p~|v|^2, value residual; h = e^(c/2) - 1. Rounded up, unless the comment says otherwise, with the rounding of the read
+/// inside; +infinity where nothing is known.
 struct CertificateSums {
   double excess = 0.0;           ///< sum m (e^c - 1)
   double variance = 0.0;         ///< sum m h^2
   double affinity = 0.0;         ///< rounded down: sum m e^(-c/2)
   double shrink = 0.0;           ///< rounded down: sum m e^-c
+  double lift = 0.0;             ///< sum m (cosh(c/2) - 1)
+  double lift_variance = 0.0;    ///< variance of cosh(c/2) under m
+  double cosh_variance = 0.0;    ///< variance of cosh(c) under m
   double radius = 0.0;           ///< the largest with m > 0
   double excess_square = 0.0;    ///< sum m (e^c - 1)^2
   double paged_excess = 0.0;     ///< sum (e^c - 1) sqrt(m E)
@@ -27,6 +31,8 @@ struct CertificateSums {
 
 /// Reduces the statistics that attend_paged() wrote to one CertificateSums per head, [reads][group], without a copy of them
 /// leaving the device: the certificate's cost per page is two exponentials.
+///
+/// Statistics that cannot be of one read (NaN, or masses that do not add up to e^log_sum_exp) give sums that know nothing.
 ///
 /// @param reads  host array, with statistics
 /// @param sums   [reads * group], host memory

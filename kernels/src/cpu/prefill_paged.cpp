@@ -1,0 +1,127 @@
+// Flash attention in blocks: 64 rows (queries of a token times heads of the group) against the 64 tokens of a page.
+#include <mpp/kernels/prefill_paged.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include <Eigen/Core>
+
+#include <mpp/core/error.hpp>
+
+#include "src/attend_terms.hpp"
+#include "src/cpu/ops.hpp"
+
+namespace mpp::kernels {
+namespace {
+
+constexpr std::size_t tokens_together(std::size_t group) { return group >= 64 ? 1 : (64 + group - 1) / group; }
+
+}  // namespace
+
+std::size_t prefill_scratch_floats(const AttendShape& shape) noexcept {
+  const std::size_t rows = tokens_together(shape.group) * shape.group;
+  return 2 * page_tokens * shape.head_dim + rows * (page_tokens + 2 * shape.head_dim + 2);
+}
+
+namespace cpu {
+namespace {
+
+using Matrix = Eigen::Map<Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+using Index = Eigen::Index;
+
+// A block of queries: its softmax so far.
+struct Block {
+  Matrix query, logits, output;
+  std::span<float> max_logit, total;
+};
+
+void load(KvType type, const std::uint16_t* bits, std::size_t n, float* numbers) {
+  if (type == KvType::float16)
+    std::transform(bits, bits + n, numbers, [](std::uint16_t x) { return to_float(Half{x}); });
+  else
+    std::transform(bits, bits + n, numbers,
+                   [](std::uint16_t x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16); });
+}
+
+// Weights of the tokens that each row may see, in place of its logits. Row r sees the first visible(r), perhaps none.
+template <class Visible>
+void weigh(Block& block, Visible visible) {
+  for (Index r = 0; r < block.logits.rows(); ++r) {
+    const auto i = static_cast<std::size_t>(r);
+    const Index seen = std::min<Index>(visible(r), block.logits.cols());
+    block.logits.row(r).tail(block.logits.cols() - seen).setZero();
+    if (seen == 0) continue;
+    auto logits = block.logits.row(r).head(seen).array();
+    const float max_logit = std::max(block.max_logit[i], logits.maxCoeff());
+    const float shrink = std::exp(block.max_logit[i] - max_logit);
+    logits = (logits - max_logit).exp();
+    block.output.row(r) *= shrink;
+    block.total[i] = block.total[i] * shrink + logits.sum();
+    block.max_logit[i] = max_logit;
+  }
+}
+
+void check_page(const KvPage& page, std::size_t p, bool last, std::size_t head_dim) {
+  expects<ShapeError>(check_levels(page) == PageFault::none && page.key_level == PageLevel::exact &&
+                          page.value_level == PageLevel::exact && (last || page.tokens == page_tokens),
+                      "prefill_paged: page ", p, " is not exact, or not full and not the last");
+  const std::uint32_t found = PageFields(page.metadata, head_dim).summary->generation;
+  expects<StalePage>(found == page.generation, "prefill_paged: page ", p, " is of generation ", found, ", expected ",
+                     page.generation, ": it was freed since");
+}
+
+}  // namespace
+
+void prefill_paged(const AttendShape& shape, const PrefillRead& read, std::span<float> scratch) {
+  const std::size_t d = shape.head_dim;
+  for (std::size_t p = 0; p < read.page_count; ++p) check_page(read.pages[p], p, p + 1 == read.page_count, d);
+  const std::size_t kv_len = (read.page_count - 1) * page_tokens + read.pages[read.page_count - 1].tokens;
+  expects<ShapeError>(read.tokens >= 1 && read.tokens <= kv_len, "prefill_paged: tokens is ", read.tokens,
+                      ", expected 1 to the ", kv_len, " of the pages");
+  for (std::size_t i = 0; i < read.tokens * shape.group * d; ++i)
+    expects<ValueError>(std::isfinite(read.queries[i]), "prefill_paged: query of token ", i / d / shape.group,
+                        ", head ", i / d % shape.group, ", channel ", i % d, " is ", read.queries[i],
+                        ", expected a finite number");
+
+  float* next = scratch.data();
+  const auto take = [&](std::size_t n) { return std::exchange(next, next + n); };
+  const auto matrix = [&](std::size_t rows, std::size_t columns) {
+    return Matrix(take(rows * columns), static_cast<Index>(rows), static_cast<Index>(columns));
+  };
+  Matrix keys = matrix(page_tokens, d);
+  Matrix values = matrix(page_tokens, d);
+  float* const block_scratch = next;
+  const std::size_t before = kv_len - read.tokens;  // tokens that are older than the first query
+  for (std::size_t first = 0; first < read.tokens; first += tokens_together(shape.group)) {
+    const std::size_t count = std::min(tokens_together(shape.group), read.tokens - first);
+    const std::size_t rows = count * shape.group;
+    next = block_scratch;
+    Block block{matrix(rows, d), matrix(rows, page_tokens), matrix(rows, d), {take(rows), rows}, {take(rows), rows}};
+    const float* queries = read.queries + first * shape.group * d;
+    std::transform(queries, queries + rows * d, block.query.data(), [&](float q) { return q * shape.scale; });
+    block.output.setZero();
+    std::ranges::fill(block.max_logit, -std::numeric_limits<float>::infinity());
+    std::ranges::fill(block.total, 0.0F);
+    for (std::size_t p = 0; p * page_tokens < before + first + count; ++p) {
+      load(shape.type, read.pages[p].exact_keys, read.pages[p].tokens * d, keys.data());
+      load(shape.type, read.pages[p].exact_values, read.pages[p].tokens * d, values.data());
+      const auto tokens = static_cast<Index>(read.pages[p].tokens);
+      Matrix logits(block.logits.data(), static_cast<Index>(rows), tokens);
+      logits.noalias() = block.query * keys.topRows(tokens).transpose();
+      Block page{block.query, logits, block.output, block.max_logit, block.total};
+      weigh(page, [&](Index r) {
+        const std::size_t end = before + first + static_cast<std::size_t>(r) / shape.group + 1;
+        return static_cast<Index>(end > p * page_tokens ? end - p * page_tokens : 0);
+      });
+      block.output.noalias() += logits * values.topRows(tokens);
+    }
+    for (std::size_t r = 0; r < rows; ++r) block.output.row(static_cast<Index>(r)) /= block.total[r];
+    std::copy_n(block.output.data(), rows * d, read.output + first * shape.group * d);
+  }
+}
+
+}  // namespace cpu
+}  // namespace mpp::kernels

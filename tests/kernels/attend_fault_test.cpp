@@ -1,0 +1,81 @@
+#include "kernels/attend_scene.hpp"
+
+// attend_paged in double precision passes the tests of attend_paged_test.cpp, and fails them with any of the mistakes that a
+// kernel could make. So those tests can fail.
+namespace mpp::kernels {
+namespace {
+
+using reference::AttendFault;
+
+/// The scene of `exact` at these levels, coded by the reference.
+AttendScene scene_of(const ExactPage& exact, Levels levels, std::vector<float> queries, float scale) {
+  AttendScene scene;
+  scene.shape = {exact.head_dim, queries.size() / exact.head_dim, exact.type, scale};
+  scene.pages.push_back({reference::quantize_page(exact.key_rows(), exact.value_rows()), page_tokens, levels.key,
+                         levels.value, doubles(exact.key_rows()), doubles(exact.value_rows())});
+  scene.queries = std::move(queries);
+  return scene;
+}
+
+double worst_ratio(AttendFault fault, PageLevel level) {
+  double worst = 0.0;
+  const auto look = [&](const ExactPage& exact, std::vector<float> queries, float scale) {
+    const AttendScene scene = scene_of(exact, {level, PageLevel::exact}, std::move(queries), scale);
+    worst = std::max(worst, worst_radius_ratio(scene, reference::attend_paged(scene, fault), 0));
+  };
+  for (const Family& family : families())
+    for (const double logit : {0.01, 1.0, 10.0}) {
+      const ExactPage exact = exact_page(KvType::float16, 64, 21, family.sample, unit_values(0));
+      const double reach = std::max(reference::norm(doubles(exact.key_rows())), 1e-20);
+      look(exact, queries_of(query_kinds[0], 4, 64, 12), static_cast<float>(4.0 * logit / reach));
+      look(exact, std::vector<float>(64, 1.0F), static_cast<float>(4.0 * logit / reach));
+    }
+  const WorstRounding hard = worst_rounding(128, 0);
+  look(hard.page, hard.query, 0.1F);
+  return worst;
+}
+
+TEST(AttendPaged, TheReferenceStaysWithinItsRadius) {
+  for (const PageLevel level : {PageLevel::bits4, PageLevel::bits8, PageLevel::bits12, PageLevel::exact}) {
+    const double worst = worst_ratio(AttendFault::none, level);
+    EXPECT_LE(worst, 1.0) << static_cast<int>(level);
+    EXPECT_GT(worst, level == PageLevel::exact ? -1.0 : 0.3) << static_cast<int>(level);
+  }
+}
+
+TEST(AttendPaged, ARadiusWithAMistakeIsCaught) {
+  EXPECT_GT(worst_ratio(AttendFault::radius_without_query_rounding, PageLevel::bits12), 1.0);
+  EXPECT_GT(worst_ratio(AttendFault::radius_of_8_bits, PageLevel::bits4), 1.0);
+  EXPECT_GT(worst_ratio(AttendFault::radius_without_residual, PageLevel::bits8), 1.0);
+  EXPECT_GT(worst_ratio(AttendFault::fine_half_step_wrong, PageLevel::bits12), 1.0);
+  for (const PageLevel level : {PageLevel::bits4, PageLevel::bits8, PageLevel::bits12})
+    EXPECT_GT(worst_ratio(AttendFault::half_step_forgotten, level), 1.0) << static_cast<int>(level);
+}
+
+TEST(AttendPaged, TheReferenceKeepsThePromiseOfEveryNumberAndAChangedNumberIsCaught) {
+  const Family family = families()[0];
+  for (const Levels levels : {k4v4, k8v8, k12v4, exact_level}) {
+    const ExactPage exact = exact_page(KvType::float16, 64, 3, family.sample, family.sample);
+    const AttendScene scene = scene_of(exact, levels, queries_of(query_kinds[1], 2, 64, 4), 0.125F);
+    const AttendResult good = reference::attend_paged(scene);
+    const auto broken = [&](const AttendResult& result) { return reference::AttendPromise(scene, result).broken(); };
+    EXPECT_EQ(broken(good), "");
+    const auto caught = [&](const auto& change) {
+      AttendResult result = good;
+      change(result);
+      EXPECT_NE(broken(result), "");
+    };
+    caught([](AttendResult& result) { result.max_logit[1] += 0.01; });
+    caught([](AttendResult& result) { result.mass[1] *= 1.00005; });
+    caught([](AttendResult& result) { result.energy[1] *= 1.003; });
+    caught([](AttendResult& result) { result.log_sum_exp[1] += 2e-4; });
+    caught([](AttendResult& result) { result.output[70] += 0.02; });
+    caught([](AttendResult& result) { result.value_reach[0] *= 0.999; });
+    if (levels.value == PageLevel::exact) continue;
+    caught([](AttendResult& result) { result.value_residual[0] *= 0.9; });
+    caught([](AttendResult& result) { result.radius[1] = 0.0; });
+  }
+}
+
+}  // namespace
+}  // namespace mpp::kernels

@@ -1,0 +1,265 @@
+#include <mpp/core/error.hpp>
+
+#include "kernels/attend_scene.hpp"
+
+namespace mpp::kernels {
+namespace {
+
+using reference::AttendFault;
+using reference::AttendPromise;
+
+constexpr std::array head_dims{32, 64, 96, 128, 256};
+constexpr std::array coded_levels{k4v4, k8v4, k8v8, k12v8, k12v4};
+
+class AttendPagedTest : public KernelTest {
+ protected:
+  static std::string broken(const AttendScene& scene, const AttendResult& result) {
+    AttendPromise promise(scene, result);
+    const std::string broken = promise.broken();
+    worst_ratio_ = std::max(worst_ratio_, promise.worst_ratio());
+    return broken;
+  }
+  void TearDown() override {
+    if (worst_ratio_ > 0.0) std::cout << "largest error of a logit over its radius: " << worst_ratio_ << '\n';
+    worst_ratio_ = 0.0;
+  }
+  static AttendPages pages_of(const Family& keys, const Family& values, KvType type, std::size_t head_dim,
+                              std::size_t count, const std::function<Levels(std::size_t)>& levels,
+                              std::size_t last_tokens = page_tokens) {
+    AttendPages pages(context(), type, head_dim);
+    for (std::size_t p = 0; p < count; ++p)
+      pages.add(exact_page(type, head_dim, static_cast<unsigned>(p + 1), keys.sample, values.sample,
+                           p + 1 == count ? last_tokens : page_tokens),
+                p + 1 == count && last_tokens < page_tokens ? exact_level : levels(p));
+    return pages;
+  }
+  static inline double worst_ratio_ = 0.0;
+};
+MPP_ON_ALL_DEVICES(AttendPagedTest);
+
+TEST_P(AttendPagedTest, KeepsItsPromiseForEveryHeadSizeLevelAndType) {
+  const auto family = families();
+  for (const KvType type : {KvType::float16, KvType::bfloat16})
+    for (const std::size_t head_dim : head_dims) {
+      AttendPages pages = pages_of(family[0], family[0], type, head_dim, 3, [](std::size_t) { return exact_level; });
+      for (const Levels levels :
+           {k4v4, k8v4, k8v8, k12v8, k12v4, exact_level, Levels{PageLevel::exact, PageLevel::bits4},
+            Levels{PageLevel::bits8, PageLevel::exact}}) {
+        for (std::size_t p = 0; p < 3; ++p) pages.set_levels(p, levels);
+        for (const QueryKind& kind : query_kinds) {
+          pages.set_queries(queries_of(kind, 2, head_dim, 5), kind.scale);
+          ASSERT_EQ(broken(pages.scene, pages.read()), "")
+              << "head_dim " << head_dim << ", levels " << static_cast<int>(levels.key) << ' '
+              << static_cast<int>(levels.value) << ", " << kind.name << " queries, type " << static_cast<int>(type);
+        }
+      }
+    }
+}
+
+TEST_P(AttendPagedTest, KeepsItsPromiseForEveryFamilyOfNumbers) {
+  for (const KvType type : {KvType::float16, KvType::bfloat16})
+    for (const Family& keys : families())
+      for (const Family& values : families()) {
+        AttendPages pages =
+            pages_of(keys, values, type, 64, 4, [](std::size_t p) { return coded_levels[p % coded_levels.size()]; });
+        for (const QueryKind& kind : query_kinds) {
+          pages.set_queries(queries_of(kind, 2, 64, 6), kind.scale);
+          const AttendResult result = pages.read();
+          ASSERT_EQ(broken(pages.scene, result), "") << keys.name << " keys, " << values.name << " values, "
+                                                     << kind.name << " queries, type " << static_cast<int>(type);
+        }
+      }
+}
+
+TEST_P(AttendPagedTest, KeepsItsPromiseForEveryGroup) {
+  const auto family = families();
+  for (const std::size_t head_dim : {64, 128}) {
+    AttendPages pages = pages_of(family[1], family[0], KvType::float16, head_dim, 3, [](std::size_t p) {
+      return p == 2 ? exact_level : p == 1 ? k12v8 : k8v4;
+    });
+    for (std::size_t group = 1; group <= 16; ++group) {
+      pages.set_queries(queries_of(query_kinds[group % 3], group, head_dim, 7), query_kinds[group % 3].scale);
+      ASSERT_EQ(broken(pages.scene, pages.read()), "") << "group " << group << ", head_dim " << head_dim;
+    }
+  }
+}
+
+TEST_P(AttendPagedTest, KeepsItsPromiseForOneToFortyPagesOfMixedLevels) {
+  const auto family = families();
+  for (std::size_t count = 1; count <= 40; count += count < 8 ? 1 : 8) {
+    AttendPages pages = pages_of(family[0], family[0], KvType::float16, 96, count,
+                                 [](std::size_t p) { return p % 6 == 5 ? exact_level : coded_levels[p % 6]; });
+    for (const QueryKind& kind : query_kinds) {
+      pages.set_queries(queries_of(kind, 3, 96, 8), kind.scale);
+      ASSERT_EQ(broken(pages.scene, pages.read()), "") << count << " pages, " << kind.name << " queries";
+    }
+  }
+}
+
+TEST_P(AttendPagedTest, KeepsItsPromiseForTwoThousandPages) {
+  const auto family = families();
+  AttendPages pages = pages_of(
+      family[0], family[0], KvType::float16, 32, 2048, [](std::size_t p) { return p % 97 == 0 ? exact_level : k8v4; },
+      5);
+  for (const QueryKind& kind : {query_kinds[0], query_kinds[1]}) {
+    pages.set_queries(queries_of(kind, 1, 32, 9), kind.scale);
+    ASSERT_EQ(broken(pages.scene, pages.read()), "") << kind.name;
+  }
+}
+
+TEST_P(AttendPagedTest, ReadsOpenPagesOfOneToAllTokens) {
+  const auto family = families();
+  for (std::size_t tokens = 1; tokens <= page_tokens; ++tokens) {
+    const KvType type = tokens % 2 == 0 ? KvType::float16 : KvType::bfloat16;
+    AttendPages pages = pages_of(
+        family[0], family[1], type, 64, 1 + tokens % 3, [](std::size_t) { return k8v8; }, tokens);
+    pages.set_queries(queries_of(query_kinds[0], 2, 64, 10), 0.125F);
+    ASSERT_EQ(broken(pages.scene, pages.read()), "") << tokens << " tokens";
+  }
+}
+
+TEST_P(AttendPagedTest, BoundsPagesThatAreLeftOut) {
+  for (const Family& keys : families())
+    for (const KvType type : {KvType::float16, KvType::bfloat16}) {
+      AttendPages pages =
+          pages_of(keys, families()[0], type, 64, 5, [](std::size_t p) { return p % 2 == 0 ? left_out : k8v4; });
+      for (const QueryKind& kind : query_kinds) {
+        pages.set_queries(queries_of(kind, 2, 64, 11), kind.scale);
+        ASSERT_EQ(broken(pages.scene, pages.read()), "") << keys.name << ", " << kind.name << " queries";
+      }
+    }
+}
+
+TEST_P(AttendPagedTest, BoundsAPageWithoutCodesThatIsLeftOut) {
+  // summarize_page() leaves no zero and no step behind: only the reach of the keys is known.
+  for (const std::size_t tokens : {1, 63, 64}) {
+    const Family family = families()[0];
+    AttendPages pages(context(), KvType::float16, 64);
+    pages.add(exact_page(KvType::float16, 64, 2, family.sample, family.sample), k8v4);
+    pages.add_open(exact_page(KvType::float16, 64, 3, family.sample, family.sample, tokens));
+    pages.set_levels(1, left_out);
+    pages.set_queries(queries_of(query_kinds[0], 2, 64, 11), 1.0F);
+    ASSERT_EQ(broken(pages.scene, pages.read()), "") << tokens << " tokens";
+  }
+}
+
+TEST_P(AttendPagedTest, RadiusCoversTheErrorOfEveryToken) {
+  double worst[4] = {};
+  for (const KvType type : {KvType::float16, KvType::bfloat16})
+    for (const std::size_t head_dim : head_dims)
+      for (const Family& keys : families())
+        for (std::size_t first = 0; first < page_tokens; first += head_dim) {
+          AttendPages pages(context(), type, head_dim);
+          pages.add(exact_page(type, head_dim, 21, keys.sample, unit_values(first)), exact_level);
+          for (const PageLevel level : {PageLevel::bits4, PageLevel::bits8, PageLevel::bits12, PageLevel::exact}) {
+            pages.set_levels(0, {level, PageLevel::exact});
+            for (const double logit : {1e-2, 1.0, 10.0, 1000.0}) {  // typical size
+              double reach = std::max(static_cast<double>(pages.scene.pages[0].bytes.summary().key_reach), 1e-20);
+              const auto scale = static_cast<float>(logit / reach);
+              pages.set_queries(queries_of(query_kinds[0], 4, head_dim, 12), scale);
+              const double ratio = worst_radius_ratio(pages.scene, pages.read(), first);
+              ASSERT_LE(ratio, 1.0) << keys.name << ", head_dim " << head_dim << ", level " << static_cast<int>(level)
+                                    << ", logits of " << logit << ", type " << static_cast<int>(type);
+              worst[static_cast<std::size_t>(level) - 1] = std::max(worst[static_cast<std::size_t>(level) - 1], ratio);
+            }
+          }
+        }
+  std::cout << "largest error of a token over its radius: K4 " << worst[0] << ", K8 " << worst[1] << ", K12 "
+            << worst[2] << ", exact (what the output cannot hide) " << worst[3] << '\n';
+}
+
+TEST_P(AttendPagedTest, RadiusCoversTheWorstRoundingOfAQuery) {
+  double worst = 0.0;
+  for (const std::size_t head_dim : {64, 96, 128, 256}) {
+    const WorstRounding hard = worst_rounding(head_dim, 0);
+    AttendPages pages(context(), KvType::float16, head_dim);
+    pages.add(hard.page, {PageLevel::bits12, PageLevel::exact});
+    for (const float scale : {1e-3F, 0.1F, 3.0F}) {
+      pages.set_queries(hard.query, scale);
+      const double ratio = worst_radius_ratio(pages.scene, pages.read(), 0);
+      ASSERT_LE(ratio, 1.0) << "head_dim " << head_dim << ", scale " << scale;
+      worst = std::max(worst, ratio);
+    }
+  }
+  EXPECT_GT(worst, 0.7);  // otherwise the scene is not what it is meant to be
+}
+
+TEST_P(AttendPagedTest, IsTheSameWithoutStatistics) {
+  const auto family = families();
+  AttendPages pages = pages_of(
+      family[0], family[0], KvType::float16, 128, 9,
+      [](std::size_t p) { return p == 8 ? exact_level : coded_levels[p % 5]; }, 30);
+  pages.set_queries(queries_of(query_kinds[0], 4, 128, 14), 0.1F);
+  const AttendResult first = pages.read(), second = pages.read(pages.views(), false);
+  EXPECT_EQ(first.output, second.output);
+  EXPECT_EQ(first.log_sum_exp, second.log_sum_exp);
+}
+
+TEST_P(AttendPagedTest, KnowsNothingOfKeysBeyondHalfButByTheirExactNumbers) {
+  ExactPage exact = exact_page(KvType::bfloat16, 64, 5, families()[0].sample, families()[0].sample);
+  exact.keys[17 * 64 + 3] = stored(KvType::bfloat16, 1e6);
+  AttendPages pages(context(), KvType::bfloat16, 64);
+  pages.add(exact, k8v4);
+  pages.set_queries(queries_of(query_kinds[0], 2, 64, 15), 0.01F);
+  EXPECT_EQ(pages.read().radius, std::vector<double>(2, HUGE_VAL));
+  pages.set_levels(0, exact_level);
+  EXPECT_EQ(broken(pages.scene, pages.read()), "");
+}
+
+TEST_P(AttendPagedTest, AStalePageIsAnError) {
+  AttendPages pages = pages_of(families()[0], families()[0], KvType::float16, 64, 3, [](std::size_t) { return k8v4; });
+  pages.set_queries(queries_of(query_kinds[0], 1, 64, 16), 0.1F);
+  for (const PageLevel level : {PageLevel::omitted, PageLevel::bits8, PageLevel::exact}) {
+    pages.set_levels(1, {level, level == PageLevel::exact ? PageLevel::exact : level});
+    auto views = pages.views();
+    EXPECT_NO_THROW(static_cast<void>(pages.read(views)));
+    views[1].generation = 2;
+    EXPECT_THROW(static_cast<void>(pages.read(views)), StalePage) << static_cast<int>(level);
+    EXPECT_NO_THROW(static_cast<void>(pages.read()));
+  }
+}
+
+TEST_P(AttendPagedTest, RefusesShapesThatDoNotFit) {
+  AttendPages pages = pages_of(families()[0], families()[0], KvType::float16, 64, 2, [](std::size_t) { return k8v4; });
+  pages.set_queries(queries_of(query_kinds[0], 1, 64, 17), 0.1F);
+  const AttendShape good = pages.scene.shape;
+  const auto refused = [&](const AttendShape& shape) {
+    pages.scene.shape = shape;
+    EXPECT_THROW(static_cast<void>(pages.read()), std::invalid_argument)
+        << shape.head_dim << ' ' << shape.group << ' ' << shape.scale;
+    pages.scene.shape = good;
+  };
+  for (const std::size_t head_dim : {0, 16, 48, 288}) refused({head_dim, 1, KvType::float16, 0.1F});
+  for (const std::size_t group : {0, 17}) refused({64, group, KvType::float16, 0.1F});
+  for (const float scale : {0.0F, -1.0F, HUGE_VALF, std::nanf("")}) refused({64, 1, KvType::float16, scale});
+
+  const auto refused_page = [&](const auto& change) {
+    auto views = pages.views();
+    change(views[1]);
+    EXPECT_THROW(static_cast<void>(pages.read(views)), std::invalid_argument);
+  };
+  refused_page([](KvPage& page) { page.key_planes[1] = nullptr; });
+  refused_page([](KvPage& page) { page.value_planes[0] = nullptr; });
+  refused_page([](KvPage& page) { page.key_level = PageLevel::exact; });     // no exact keys
+  refused_page([](KvPage& page) { page.value_level = PageLevel::exact; });   // no exact values
+  refused_page([](KvPage& page) { page.value_level = PageLevel::bits12; });  // keys only
+  refused_page([](KvPage& page) { page.key_level = PageLevel::omitted; });   // but its values are not
+  refused_page([](KvPage& page) { page.tokens = 63; });
+  refused_page([](KvPage& page) { page.tokens = 65; });
+  for (std::size_t p = 0; p < 2; ++p) pages.set_levels(p, left_out);
+  EXPECT_THROW(static_cast<void>(pages.read()), std::invalid_argument);
+  EXPECT_THROW(static_cast<void>(pages.read(std::vector<KvPage>{})), std::invalid_argument);
+}
+
+TEST_P(AttendPagedTest, RefusesAQueryThatIsNotFinite) {
+  AttendPages pages = pages_of(families()[0], families()[0], KvType::float16, 64, 2, [](std::size_t) { return k8v4; });
+  for (const float bad : {HUGE_VALF, -HUGE_VALF, std::nanf("")}) {
+    auto queries = queries_of(query_kinds[0], 3, 64, 18);
+    queries[2 * 64 + 5] = bad;
+    pages.set_queries(queries, 0.1F);
+    EXPECT_THROW(static_cast<void>(pages.read()), ValueError);
+  }
+}
+
+}  // namespace
+}  // namespace mpp::kernels
