@@ -185,7 +185,7 @@ TEST(QuantizePage, TheTestsAboveCatchEveryKnownMistake) {
   using enum QuantizerFault;
   for (const QuantizerFault fault :
        {zero_to_nearest, step_to_nearest, step_without_floor, code_to_nearest, residual_rounded_down,
-        residual_from_float, norm_rounded_down, value_residual_rounded_down, reach_without_codes}) {
+        residual_from_float, residual_truncated, norm_rounded_down, value_residual_rounded_down, reach_without_codes}) {
     std::size_t caught = 0;
     for (const KvType type : types)
       for (const Family& family : families())

@@ -4,6 +4,7 @@
 #include <mpp/kernels/certificate_sums.hpp>
 #include <mpp/kernels/ctc_step.hpp>
 #include <mpp/kernels/interval.hpp>
+#include <mpp/kernels/paged_copy.hpp>
 #include <mpp/kernels/prefill_paged.hpp>
 #include <mpp/kernels/quantize_nested.hpp>
 #include <mpp/kernels/quantize_page.hpp>
@@ -49,6 +50,7 @@ void summarize_page(const Context& context, KvType type, std::size_t head_dim, c
                     std::size_t tokens);
 void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads);
 void prefill_paged(const AttendShape& shape, const PrefillRead& read, std::span<float> scratch);
+void paged_copy(const Context& context, std::span<const CopyItem> items);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
 void certificate_sums(const Context& context, const AttendShape& shape, std::span<const KvRead> reads,
                       std::span<CertificateSums> sums);            ///< reads and sums are host arrays

@@ -68,6 +68,15 @@ void* allocate(const Context& context, std::size_t bytes) {
 
 void release(void* memory) noexcept { static_cast<void>(cudaFree(memory)); }
 
+void* allocate_pinned(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  void* memory = nullptr;
+  check(cudaHostAlloc(&memory, bytes, cudaHostAllocPortable | cudaHostAllocMapped), "HostBytes");
+  return memory;
+}
+
+void release_pinned(void* memory) noexcept { static_cast<void>(cudaFreeHost(memory)); }
+
 void copy_from_host(const Context& context, const void* host, void* device, std::size_t bytes) {
   check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_of(context)), "DeviceBytes::copy_from");
   finish(context, "DeviceBytes::copy_from");

@@ -4,6 +4,7 @@
 #include <mpp/kernels/certificate_sums.hpp>
 #include <mpp/kernels/ctc_step.hpp>
 #include <mpp/kernels/interval.hpp>
+#include <mpp/kernels/paged_copy.hpp>
 #include <mpp/kernels/quantize_nested.hpp>
 #include <mpp/kernels/quantize_page.hpp>
 #include <mpp/kernels/rescore.hpp>
@@ -49,6 +50,7 @@ void quantize_page(const Context& context, KvType type, std::size_t head_dim, st
 void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,
                     std::size_t tokens);
 void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads);
+void paged_copy(const Context& context, std::span<const CopyItem> items);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
 void certificate_sums(const Context& context, const AttendShape& shape, std::span<const KvRead> reads,
                       std::span<CertificateSums> sums);            ///< reads and sums are host arrays
@@ -59,6 +61,9 @@ void ctc_step(const Context& context, std::span<ctc::Work> work);  ///< host arr
 /// Device memory, filled with zeros; null for 0 bytes. @throws std::bad_alloc when the device has no room
 [[nodiscard]] void* allocate(const Context& context, std::size_t bytes);
 void release(void* memory) noexcept;
+/// Host memory that is pinned and mapped; null for 0 bytes. @throws std::bad_alloc
+[[nodiscard]] void* allocate_pinned(std::size_t bytes);
+void release_pinned(void* memory) noexcept;
 void copy_from_host(const Context& context, const void* host, void* device, std::size_t bytes);
 void copy_to_host(const Context& context, const void* device, void* host, std::size_t bytes);
 
