@@ -12,7 +12,7 @@ BlockTable::Room BlockTable::room_for(std::size_t pages, const kernels::Context&
   const bool copied = context.device != kernels::Device::cpu;
   const Bytes views = bytes_of<kernels::KvPage>(room.capacity);
   room.charge = Charge(reservation, Footprint::host(views) + (copied ? Footprint::device(views) : Footprint{}));
-  room.views = kernels::DeviceBytes(host_context(context), views.count);
+  room.views = kernels::HostBytes(context, views.count);
   if (copied) room.device_views = kernels::DeviceBytes(context, views.count);
   room.pages.reserve(room.capacity);
   room.charge.use();
@@ -21,7 +21,7 @@ BlockTable::Room BlockTable::room_for(std::size_t pages, const kernels::Context&
 
 void BlockTable::move_into(Room&& room) noexcept {
   if (room.capacity == 0) return;
-  std::ranges::copy(views(), static_cast<kernels::KvPage*>(room.views.data()));
+  std::ranges::copy(views(), reinterpret_cast<kernels::KvPage*>(room.views.data()));
   for (PageRef& page : room_.pages) room.pages.push_back(std::move(page));
   room_.pages.clear();
   std::swap(room_, room);

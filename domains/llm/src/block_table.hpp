@@ -15,7 +15,8 @@ class BlockTable {
     explicit Room(std::pmr::memory_resource* memory) : pages(memory) {}
     std::size_t capacity = 0;
     Charge charge;
-    kernels::DeviceBytes views, device_views;
+    kernels::HostBytes views;
+    kernels::DeviceBytes device_views;
     std::pmr::vector<PageRef> pages;
   };
 
@@ -26,8 +27,7 @@ class BlockTable {
   [[nodiscard]] Page* page(std::size_t p) const noexcept { return p < size() ? room_.pages[p].get() : nullptr; }
   [[nodiscard]] std::span<const kernels::KvPage> views() const noexcept { return {host(), size()}; }
   [[nodiscard]] const kernels::KvPage* device_views() const noexcept {
-    return static_cast<const kernels::KvPage*>(room_.device_views.size() > 0 ? room_.device_views.data()
-                                                                             : room_.views.data());
+    return room_.device_views.size() > 0 ? static_cast<const kernels::KvPage*>(room_.device_views.data()) : host();
   }
 
   /// Room for `pages` pages, or none if there is enough. @throws LedgerDenied, std::bad_alloc
@@ -44,7 +44,7 @@ class BlockTable {
   void upload(std::size_t first, std::size_t end, CopyBatch& copies) const;
 
  private:
-  kernels::KvPage* host() const noexcept { return static_cast<kernels::KvPage*>(room_.views.data()); }
+  kernels::KvPage* host() const noexcept { return reinterpret_cast<kernels::KvPage*>(room_.views.data()); }
   Room room_;
 };
 

@@ -131,14 +131,22 @@ void KvAppend::commit() {
   copies.flush();
 }
 
-void expect_finite(const KvCacheState& cache, std::span<const std::uint16_t> numbers, const char* argument) {
+void expect_finite(KvCacheState& cache, std::span<const std::uint16_t> numbers, const char* argument) {
+  Charge charge;
+  kernels::HostBytes copy;
+  if (!cache.store.one_memory()) {
+    charge = Charge(cache.bookkeeping, Footprint::host(Bytes{numbers.size_bytes()}));
+    copy = kernels::HostBytes(cache.context, numbers.size_bytes());
+    const kernels::CopyItem all{reinterpret_cast<const std::byte*>(numbers.data()), copy.data(), numbers.size_bytes()};
+    kernels::paged_copy(cache.context, {&all, 1});
+    numbers = {reinterpret_cast<const std::uint16_t*>(copy.data()), numbers.size()};
+  }
   const std::uint16_t exponent = cache.geometry.type == kernels::KvType::float16 ? 0x7C00U : 0x7F80U;
-  const auto at = static_cast<std::size_t>(
-      std::ranges::find_if(numbers, [&](std::uint16_t bits) { return (bits & exponent) == exponent; }) -
-      numbers.begin());
-  if (at == numbers.size()) return;
+  const auto bad = std::ranges::find_if(numbers, [&](std::uint16_t bits) { return (bits & exponent) == exponent; });
+  if (bad == numbers.end()) return;
+  const auto at = static_cast<std::size_t>(bad - numbers.begin());
   const std::size_t dim = cache.geometry.head_dim, heads = cache.geometry.num_kv_heads;
-  const bool infinite = (numbers[at] & ~(exponent | 0x8000U)) == 0;
+  const bool infinite = (*bad & ~(exponent | 0x8000U)) == 0;
   throw ValueError(text("PagedKvCache::append: ", argument, " of token ", at / (dim * heads), ", KV head ",
                         at / dim % heads, ", channel ", at % dim, " is ", infinite ? "infinite" : "NaN",
                         ", expected a finite number"));

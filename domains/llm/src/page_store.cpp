@@ -50,15 +50,15 @@ PageStore::PageStore(const kernels::Context& context, const KvGeometry& geometry
                      std::pmr::memory_resource* lists)
     : context_(context), geometry_(geometry), options_(options), records_(records),
       tag_charge_(bookkeeping, Footprint::host(bytes_of<std::uint32_t>(most_tags))),
-      tag_words_(host_context(context), most_tags * sizeof(std::uint32_t)), tag_copies_(context),
-      metadata_(context, plane_space(context.device), kernels::page_metadata_bytes(geometry.head_dim),
-                options.slab_slots, data, lists),
-      planes_(context, plane_space(context.device), kernels::page_plane_bytes(geometry.head_dim), options.slab_slots,
-              data, lists),
-      host_exact_(host_context(context), MemorySpace::host, kernels::page_exact_bytes(geometry.head_dim),
-                  options.slab_slots, data, lists),
-      device_exact_(context, MemorySpace::device, kernels::page_exact_bytes(geometry.head_dim), options.slab_slots,
-                    data, lists) {
+      tag_words_(context, most_tags * sizeof(std::uint32_t)), tag_copies_(context),
+      metadata_(context, SlotMemory::device, kernels::page_metadata_bytes(geometry.head_dim), options.slab_slots, data,
+                lists),
+      planes_(context, SlotMemory::device, kernels::page_plane_bytes(geometry.head_dim), options.slab_slots, data,
+              lists),
+      host_exact_(context, SlotMemory::host, kernels::page_exact_bytes(geometry.head_dim), options.slab_slots, data,
+                  lists),
+      device_exact_(context, SlotMemory::device, kernels::page_exact_bytes(geometry.head_dim), options.slab_slots, data,
+                    lists) {
   tag_charge_.use();
 }
 
@@ -117,7 +117,7 @@ void PageStore::tag(Page& page) {
 
 void PageStore::write_tag(const Page& page, std::uint32_t generation) {
   if (tags_ == most_tags) write_tags();
-  auto* const words = static_cast<std::uint32_t*>(tag_words_.data());
+  auto* const words = reinterpret_cast<std::uint32_t*>(tag_words_.data());
   words[tags_] = generation;
   tag_copies_.add(words + tags_, page.metadata.address(), sizeof(generation));
   ++tags_;

@@ -106,7 +106,7 @@ class PageStore {
   Page* retired_ = nullptr;
   std::uint32_t last_generation_ = 0;
   Charge tag_charge_;
-  kernels::DeviceBytes tag_words_;  // [most_tags], host memory: what paged_copy() copies to metadata
+  kernels::HostBytes tag_words_;  // [most_tags], host memory: what paged_copy() copies to metadata
   std::size_t tags_ = 0;
   CopyBatch tag_copies_;
   SlotPool metadata_, planes_, host_exact_, device_exact_;

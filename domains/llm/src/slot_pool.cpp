@@ -3,8 +3,12 @@
 namespace mpp::llm {
 
 Slab::Slab(SlotPool& owner, std::size_t slots, std::pmr::memory_resource* bookkeeping)
-    : pool(&owner), charge(owner.reservation_, owner.bytes(slots)), memory(owner.context_, owner.slot_bytes_ * slots),
-      free(bookkeeping) {
+    : pool(&owner), charge(owner.reservation_, owner.bytes(slots)), free(bookkeeping) {
+  const std::size_t bytes = owner.slot_bytes_ * slots;
+  if (owner.memory_ == SlotMemory::host)
+    host = kernels::HostBytes(owner.context_, bytes);
+  else
+    device = kernels::DeviceBytes(owner.context_, bytes);
   free.reserve(slots);  // release() must not allocate
   for (std::size_t slot = slots; slot > 0; --slot) free.push_back(static_cast<std::uint32_t>(slot - 1));
 }
@@ -15,7 +19,8 @@ Slot::~Slot() {
 
 std::byte* Slot::address() const noexcept {
   if (slab_ == nullptr) return nullptr;
-  return static_cast<std::byte*>(slab_->memory.data()) + index_ * slab_->pool->slot_bytes_;
+  auto* const memory = slab_->host.size() > 0 ? slab_->host.data() : static_cast<std::byte*>(slab_->device.data());
+  return memory + index_ * slab_->pool->slot_bytes_;
 }
 
 Slot SlotPool::acquire() {

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include <mpp/kernels/device_array.hpp>
+#include <mpp/kernels/host_bytes.hpp>
+#include <mpp/llm/kv_geometry.hpp>
 
 #include "ledger_memory.hpp"
 
@@ -14,8 +16,8 @@ namespace mpp::llm {
 
 class SlotPool;
 
-/// Host memory beside a context.
-inline kernels::Context host_context(const kernels::Context&) noexcept { return {}; }
+/// Which memory slots are in: the device's, or host memory that the device reaches. On the CPU there is only the first.
+enum class SlotMemory : std::uint8_t { device, host };
 
 /// Several slots in one piece of memory. Its address, and that of its slots, never changes.
 struct Slab {
@@ -23,7 +25,8 @@ struct Slab {
 
   SlotPool* pool;
   Charge charge;  // before the memory: what is not claimed is not allocated
-  kernels::DeviceBytes memory;
+  kernels::DeviceBytes device;
+  kernels::HostBytes host;
   std::pmr::vector<std::uint32_t> free;
   std::list<Slab, std::pmr::polymorphic_allocator<Slab>>::iterator self{};
   bool fresh = true;  ///< made by the operation that runs
@@ -54,10 +57,9 @@ class Slot {
 /// generation tag then tells that it is somebody else's.
 class SlotPool {
  public:
-  /// @param context  whose memory the slots are
-  SlotPool(const kernels::Context& context, MemorySpace space, std::size_t slot_bytes, std::size_t slab_slots,
+  SlotPool(const kernels::Context& context, SlotMemory memory, std::size_t slot_bytes, std::size_t slab_slots,
            Reservation& reservation, std::pmr::memory_resource* bookkeeping)
-      : context_(context), space_(space), slot_bytes_(slot_bytes), slab_slots_(slab_slots), reservation_(reservation),
+      : context_(context), memory_(memory), slot_bytes_(slot_bytes), slab_slots_(slab_slots), reservation_(reservation),
         bookkeeping_(bookkeeping), slabs_(bookkeeping) {}
   SlotPool(const SlotPool&) = delete;
   SlotPool& operator=(const SlotPool&) = delete;
@@ -73,10 +75,13 @@ class SlotPool {
   friend struct Slab;
   friend class Slot;
   void release(Slab& slab, std::uint32_t index) noexcept;
-  Footprint bytes(std::size_t slots) const noexcept { return Footprint::of(space_, Bytes{slot_bytes_} * slots); }
+  Footprint bytes(std::size_t slots) const noexcept {
+    const MemorySpace space = memory_ == SlotMemory::host ? MemorySpace::host : plane_space(context_.device);
+    return Footprint::of(space, Bytes{slot_bytes_} * slots);
+  }
 
   kernels::Context context_;
-  MemorySpace space_;
+  SlotMemory memory_;
   std::size_t slot_bytes_, slab_slots_, used_ = 0, fresh_ = 0;
   Reservation& reservation_;
   std::pmr::memory_resource* bookkeeping_;
