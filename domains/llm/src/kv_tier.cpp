@@ -118,7 +118,8 @@ KvTier::KvTier(Level first) : first_(first) {
 Footprint KvTier::footprint(const Request& request, Level level) const {
   const ReadShape shape = check_request(request);
   Footprint bytes = base_bytes(request, shape);
-  if (level >= promoted) bytes += plane_bytes(request, shape, most_planes(request, shape));
+  if (level >= promoted && request.epsilon.value > 0.0)  // else it starts at the exact level
+    bytes += plane_bytes(request, shape, most_planes(request, shape));
   return bytes;
 }
 

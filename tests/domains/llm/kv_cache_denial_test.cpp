@@ -20,7 +20,7 @@ Snapshot snapshot(const PagedKvCache& cache, const NaiveCache& naive) {
       const auto views = cache.pages({id}, t / naive.geometry.num_kv_heads, t % naive.geometry.num_kv_heads);
       now.views.insert(now.views.end(), views.begin(), views.end());
       now.tables.push_back(views.data());
-      for (const auto& view : views) std::memcpy(&now.tags.emplace_back(), view.metadata, sizeof(std::uint32_t));
+      for (const auto& view : views) now.tags.push_back(download<std::uint32_t>(cache.context(), view.metadata, 1)[0]);
     }
   return now;
 }
@@ -38,25 +38,26 @@ bool same(const Snapshot& a, const Snapshot& b) {
 std::size_t succeed_after_every_denial(const Operation& operation, PagedKvCache& cache, const NaiveCache& naive,
                                        Ledger& ledger) {
   const Snapshot before = snapshot(cache, naive);
-  Bytes room;
+  Footprint room;
   for (std::size_t denials = 0;; ++denials) {
     std::optional<Denial> denial;
     {
       Reservation ballast(ledger.root());
-      const Footprint free = ledger.root().limit() - ledger.root().committed();
-      EXPECT_FALSE(ballast.try_grow(Footprint::host(free[MemorySpace::host] - room)).has_value());
+      EXPECT_FALSE(ballast.try_grow(ledger.root().limit() - ledger.root().committed() - room).has_value());
       denial = operation.run(cache);
     }
     if (!denial) return denials;
-    EXPECT_EQ(denial->space, MemorySpace::host);
     EXPECT_GT(denial->requested, denial->available);
     EXPECT_TRUE(same(before, snapshot(cache, naive))) << "after " << denials << " denials: " << denial->message();
     if (testing::Test::HasFailure()) return denials;
-    room += denial->requested - denial->available;
+    room[denial->space] += denial->requested - denial->available;
   }
 }
 
-TEST(PagedKvCacheDenial, AtAnyStepLeavesTheCacheUnchanged) {
+class PagedKvCacheDenial : public KernelTest {};
+MPP_ON_ALL_DEVICES(PagedKvCacheDenial);
+
+TEST_P(PagedKvCacheDenial, AtAnyStepLeavesTheCacheUnchanged) {
   const std::vector<std::pair<KvGeometry, KvCacheOptions>> shapes{
       {{.layers = 2, .num_kv_heads = 2, .head_dim = 32}, {.slab_slots = 1}},
       {{.layers = 1, .num_kv_heads = 3, .head_dim = 64},
@@ -64,8 +65,8 @@ TEST(PagedKvCacheDenial, AtAnyStepLeavesTheCacheUnchanged) {
   std::size_t denials = 0;
   for (const auto& [geometry, options] : shapes)
     for (std::uint64_t seed = 100; seed < 104; ++seed) {
-      Ledger ledger(Footprint::host({64U << 20}));
-      PagedKvCache cache({}, geometry, ledger.root(), options);
+      Ledger ledger(Footprint::host({64U << 20}) + Footprint::device({64U << 20}));
+      PagedKvCache cache(context(), geometry, ledger.root(), options);
       NaiveCache naive(geometry, options);
       RandomOperations source(seed);
       for (int i = 0; i < 120; ++i) {
@@ -80,7 +81,7 @@ TEST(PagedKvCacheDenial, AtAnyStepLeavesTheCacheUnchanged) {
   EXPECT_GT(denials, 5000U);
 }
 
-TEST(PagedKvCacheDenial, SaysWhoHoldsTheMemory) {
+TEST(PagedKvCache, SaysWhoHoldsTheMemoryItLacks) {
   Ledger ledger(Footprint::host({20'000}));
   const Account account = ledger.open(ledger.root(), "kv cache");
   PagedKvCache cache({}, {.head_dim = 64}, account, {.slab_slots = 1});

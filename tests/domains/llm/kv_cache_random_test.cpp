@@ -24,12 +24,12 @@ struct KeptView {
   kernels::KvPage view;
   std::vector<std::byte> bytes;
 };
-std::vector<std::byte> bytes_of_view(const kernels::KvPage& view, std::size_t dim) {
+std::vector<std::byte> bytes_of_view(const kernels::Context& context, const kernels::KvPage& view, std::size_t dim) {
   std::vector<std::byte> bytes;
   const auto add = [&](const void* memory, std::size_t n) {
     if (memory == nullptr) return;
-    const auto* begin = static_cast<const std::byte*>(memory);
-    bytes.insert(bytes.end(), begin, begin + n);
+    const auto part = download(context, memory, n);
+    bytes.insert(bytes.end(), part.begin(), part.end());
   };
   for (const auto* plane : view.key_planes) add(plane, kernels::page_plane_bytes(dim));
   for (const auto* plane : view.value_planes) add(plane, kernels::page_plane_bytes(dim));
@@ -37,10 +37,8 @@ std::vector<std::byte> bytes_of_view(const kernels::KvPage& view, std::size_t di
   add(view.exact_values, view.tokens * dim * 2);
   return bytes;
 }
-bool stale(const kernels::KvPage& view) {
-  std::uint32_t generation = 0;
-  std::memcpy(&generation, view.metadata, sizeof(generation));
-  return generation != view.generation;
+bool stale(const kernels::Context& context, const kernels::KvPage& view) {
+  return download<std::uint32_t>(context, view.metadata, 1)[0] != view.generation;
 }
 
 struct Kept {
@@ -50,11 +48,11 @@ struct Kept {
 };
 
 // Runs `operations` of them and compares after each; views taken before stay around.
-Kept run(const Shape& shape, std::uint64_t seed, int operations) {
+Kept run(const kernels::Context& context, const Shape& shape, std::uint64_t seed, int operations) {
   Ledger ledger(Footprint::unlimited());
   Kept kept;
   {
-    PagedKvCache cache({}, shape.geometry, ledger.root(), shape.options);
+    PagedKvCache cache(context, shape.geometry, ledger.root(), shape.options);
     NaiveCache naive(shape.geometry, shape.options);
     RandomOperations source(seed);
     std::vector<KeptView> views;
@@ -65,16 +63,16 @@ Kept run(const Shape& shape, std::uint64_t seed, int operations) {
       expect_same(cache, naive, ledger.root(), i % 16 == 0 || i + 1 == operations);
       if (testing::Test::HasFailure()) return kept;
       for (const KeptView& old : views) {
-        const bool same = bytes_of_view(old.view, shape.geometry.head_dim) == old.bytes;
+        const bool same = bytes_of_view(context, old.view, shape.geometry.head_dim) == old.bytes;
         kept.changed += same ? 0 : 1;
-        kept.intact += same && !stale(old.view) ? 1 : 0;
-        kept.silent += same || stale(old.view) ? 0 : 1;
+        kept.intact += same && !stale(context, old.view) ? 1 : 0;
+        kept.silent += same || stale(context, old.view) ? 0 : 1;
       }
       if (i % 7 != 0) continue;
       views.clear();
       for (const auto& [id, sequence] : naive.sequences)
         for (const auto& view : cache.pages({id}, 0, 0))
-          views.push_back({view, bytes_of_view(view, shape.geometry.head_dim)});
+          views.push_back({view, bytes_of_view(context, view, shape.geometry.head_dim)});
     }
     cache.trim();
     for (const auto& [id, sequence] : naive.sequences) cache.free({id});
@@ -90,11 +88,14 @@ Kept run(const Shape& shape, std::uint64_t seed, int operations) {
   return kept;
 }
 
-TEST(PagedKvCacheRandom, HoldsWhatANaiveCacheHoldsInTheBytesOfTheFormula) {
+class PagedKvCacheRandom : public KernelTest {};
+MPP_ON_ALL_DEVICES(PagedKvCacheRandom);
+
+TEST_P(PagedKvCacheRandom, HoldsWhatANaiveCacheHoldsInTheBytesOfTheFormula) {
   Kept all;
   for (const Shape& shape : shapes())
     for (std::uint64_t seed = 0; seed < 5; ++seed) {
-      const Kept kept = run(shape, seed, 240);
+      const Kept kept = run(context(), shape, seed, 240);
       ASSERT_FALSE(HasFailure()) << "seed " << seed;
       ASSERT_EQ(kept.silent, 0U) << "a view changed under its reader, seed " << seed;
       all.changed += kept.changed;

@@ -18,21 +18,24 @@ constexpr AttentionMetric metrics[] = {AttentionMetric::attention_tv, AttentionM
 /// A cache with one sequence, and reads of it through a controller.
 class Reads {
  public:
-  explicit Reads(const ReadScene& of, KvCacheOptions options = {})
-      : scene(of), cache({}, of.geometry, ledger.open(ledger.root(), "cache"), options), sequence(of.fill(cache)),
-        account(ledger.open(ledger.root(), "reads")), controller(tier, estimator, account) {}
+  Reads(const ReadScene& of, const kernels::Context& context)
+      : scene(of), cache(context, of.geometry, ledger.open(ledger.root(), "cache")), sequence(of.fill(cache)),
+        queries(upload(context, of.queries)), account(ledger.open(ledger.root(), "reads")),
+        controller(tier, estimator, account) {}
 
   AttentionRequest request(AttentionMetric metric, double epsilon) const {
-    return {.cache = &cache, .sequence = sequence, .queries = scene.queries, .metric = metric, .epsilon = {epsilon}};
+    return {.cache = &cache, .sequence = sequence, .queries = queries.span(), .metric = metric, .epsilon = {epsilon}};
   }
   Outcome<AttentionResult> serve(AttentionMetric metric, double epsilon) const {
-    return controller.serve(request(metric, epsilon), {.epsilon = {epsilon}});
+    const AttentionRequest asked = request(metric, epsilon);
+    return controller.serve(asked, {.epsilon = {epsilon}});
   }
 
   const ReadScene& scene;
   Ledger ledger{Footprint::unlimited()};
   PagedKvCache cache;
   SequenceId sequence;
+  kernels::DeviceArray<float> queries;
   KvTier tier;
   AttentionBound estimator;
   Account account;
@@ -60,10 +63,13 @@ void expect_sound(const Reads& reads, const Outcome<AttentionResult>& outcome) {
   }
 }
 
-TEST(KvTier, ReleasesWhatIsWithinEpsilonOfTheExactRead) {
+class KvTierTest : public KernelTest {};
+MPP_ON_ALL_DEVICES(KvTierTest);
+
+TEST_P(KvTierTest, ReleasesWhatIsWithinEpsilonOfTheExactRead) {
   std::array<std::size_t, 5> released{};
   for (const ReadScene& scene : scenes()) {
-    const Reads reads(scene);
+    const Reads reads(scene, context());
     for (const AttentionMetric metric : metrics)
       for (const double epsilon : {0.5, 0.1, 0.05, 0.02, 0.005, 0.001, 0.0}) {
         const auto outcome = reads.serve(metric, epsilon);
@@ -81,9 +87,9 @@ TEST(KvTier, ReleasesWhatIsWithinEpsilonOfTheExactRead) {
   EXPECT_GT(released[KvTier::promoted], 40U);
 }
 
-TEST(KvTier, TheExactLevelIsTheReadOfTheExactCache) {
+TEST_P(KvTierTest, TheExactLevelIsTheReadOfTheExactCache) {
   for (const ReadScene& scene : scenes()) {
-    const Reads reads(scene);
+    const Reads reads(scene, context());
     const auto outcome = reads.serve(AttentionMetric::attention_tv, 0.0);
     EXPECT_EQ(outcome.level, KvTier::exact);
     EXPECT_EQ(outcome.trace.size(), 1U);  // nothing below it is tried
@@ -92,7 +98,7 @@ TEST(KvTier, TheExactLevelIsTheReadOfTheExactCache) {
   }
 }
 
-TEST(KvTier, PromotesFewPagesWhereFewMatter) {
+TEST_P(KvTierTest, PromotesFewPagesWhereFewMatter) {
   // One page holds nearly all the mass: its keys look like the query.
   ReadScene scene({.num_kv_heads = 1, .head_dim = 64}, 1, 64 * 40, 1.0, 5);
   for (std::size_t t = 64 * 7; t < 64 * 8; ++t)
@@ -100,7 +106,7 @@ TEST(KvTier, PromotesFewPagesWhereFewMatter) {
       scene.keys[t * 64 + c] =
           kernels::nearest_half(0.9 * static_cast<double>(scene.queries[c]) + 0.3 * scene.number(scene.keys, t, 0, c))
               .bits;
-  const Reads reads(scene);
+  const Reads reads(scene, context());
   const double unpromoted =
       reads.serve(AttentionMetric::attention_tv, 1.0).value().error(AttentionMetric::attention_tv);
   const auto outcome = reads.serve(AttentionMetric::attention_tv, 0.3 * unpromoted);
@@ -109,20 +115,20 @@ TEST(KvTier, PromotesFewPagesWhereFewMatter) {
   EXPECT_EQ(outcome.value().promotions[0].page.page, 7U);
   EXPECT_EQ(outcome.value().promotions[0].keys, PageLevel::bits12);
   EXPECT_EQ(outcome.peak, reads.tier.footprint(reads.request(AttentionMetric::attention_tv, 1.0), KvTier::resident) +
-                              Footprint::host({kernels::page_plane_bytes(64)}));
+                              Footprint::of(plane_space(GetParam()), {kernels::page_plane_bytes(64)}));
 }
 
-TEST(KvTier, KeptPromotionsServeTheNextReadAtOnce) {
+TEST_P(KvTierTest, KeptPromotionsServeTheNextReadAtOnce) {
   for (const ReadScene& scene : scenes())
     for (const AttentionMetric metric : metrics) {
-      Reads reads(scene);
+      Reads reads(scene, context());
       const auto first = reads.serve(metric, 0.02);
       ASSERT_TRUE(first.certified());
       if (first.level != KvTier::promoted) continue;
       const KvUsage before = reads.cache.usage();
       ASSERT_FALSE(keep_promotions(reads.cache, reads.sequence, first.value()).has_value());
       EXPECT_GE(reads.cache.usage().planes, before.planes);
-      EXPECT_EQ(reads.cache.usage().data, kv_data_bytes(kernels::Device::cpu, scene.geometry, reads.cache.usage()));
+      EXPECT_EQ(reads.cache.usage().data, kv_data_bytes(GetParam(), scene.geometry, reads.cache.usage()));
       const auto second = reads.serve(metric, 0.02);
       EXPECT_EQ(second.level, KvTier::resident);
       EXPECT_EQ(second.value().output, first.value().output);  // of the same codes, bit by bit
@@ -130,9 +136,9 @@ TEST(KvTier, KeptPromotionsServeTheNextReadAtOnce) {
     }
 }
 
-TEST(KvTier, AReadLeavesTheCacheAsItIs) {
+TEST_P(KvTierTest, AReadLeavesTheCacheAsItIs) {
   const ReadScene scene = scenes().front();
-  const Reads reads(scene);
+  const Reads reads(scene, context());
   const KvUsage before = reads.cache.usage();
   const auto views = reads.cache.pages(reads.sequence, 0, 0);
   const std::vector<kernels::KvPage> pages(views.begin(), views.end());
@@ -142,10 +148,10 @@ TEST(KvTier, AReadLeavesTheCacheAsItIs) {
   EXPECT_EQ(std::memcmp(views.data(), pages.data(), views.size_bytes()), 0);
 }
 
-TEST(KvTier, EvictedPagesAreBoundedAndComeBackForTheRead) {
+TEST_P(KvTierTest, EvictedPagesAreBoundedAndComeBackForTheRead) {
   const ReadScene scene({.num_kv_heads = 1, .head_dim = 64}, 2, 700, 1.0, 9);
   for (const AttentionMetric metric : metrics) {
-    Reads reads(scene);
+    Reads reads(scene, context());
     for (std::size_t p = 0; p < 6; ++p)
       reads.cache.demote(reads.sequence, {0, 0, p}, PageLevel::omitted, PageLevel::omitted);
     const auto outcome = reads.serve(metric, 0.05);
@@ -174,9 +180,9 @@ class CountingResource final : public std::pmr::memory_resource {
   bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override { return this == &other; }
 };
 
-TEST(KvTier, AsksForExactlyTheBytesItUsesAndNeverForMoreThanItsClaim) {
+TEST_P(KvTierTest, AsksForExactlyTheBytesItUsesAndNeverForMoreThanItsClaim) {
   for (const ReadScene& scene : scenes()) {
-    const Reads reads(scene);
+    const Reads reads(scene, context());
     for (const AttentionMetric metric : metrics)
       for (const double epsilon : {0.05, 0.002, 1e-9})
         for (const std::vector<Level>& levels : {std::vector<Level>{0, 1, 2, 3, 4}, {1, 2, 4}, {2, 3}, {3}, {4}}) {
@@ -188,7 +194,7 @@ TEST(KvTier, AsksForExactlyTheBytesItUsesAndNeverForMoreThanItsClaim) {
             sum += reads.tier.increment(request, state, level);
             reads.tier.materialise(request, state, level);
             static_cast<void>(reads.tier.execute(request, state, level));
-            EXPECT_EQ(Footprint::host({memory.used}), sum) << "level " << level;
+            EXPECT_EQ(memory.used, sum[MemorySpace::host].count) << "level " << level;
             EXPECT_TRUE(sum.within(reads.tier.footprint(request, level))) << "level " << level;
             EXPECT_TRUE(claim.within(reads.tier.footprint(request, level))) << "level " << level;
             claim = reads.tier.footprint(request, level);
@@ -197,9 +203,9 @@ TEST(KvTier, AsksForExactlyTheBytesItUsesAndNeverForMoreThanItsClaim) {
   }
 }
 
-TEST(KvTier, ReturnsEverythingWhenTheLedgerIsTooSmallForAnyOfItsLevels) {
+TEST_P(KvTierTest, ReturnsEverythingWhenTheLedgerIsTooSmallForAnyOfItsLevels) {
   const ReadScene scene = scenes()[3];
-  const Reads reads(scene);
+  const Reads reads(scene, context());
   const AttentionRequest request = reads.request(AttentionMetric::attention_output, 0.005);
   auto session = reads.controller.start(request, {.epsilon = {0.005}});
   Footprint sum;
@@ -219,9 +225,9 @@ TEST(KvTier, ReturnsEverythingWhenTheLedgerIsTooSmallForAnyOfItsLevels) {
   EXPECT_GE(denied, 2U);
 }
 
-TEST(KvTier, DraftsReadFourBits) {
+TEST_P(KvTierTest, DraftsReadFourBits) {
   const ReadScene scene = scenes()[1];
-  const Reads reads(scene);
+  const Reads reads(scene, context());
   const KvTier drafts(KvTier::draft);
   const AttentionController controller(drafts, reads.estimator, reads.account);
   const auto outcome = controller.serve(reads.request(AttentionMetric::attention_tv, 1.0), {.epsilon = {1.0}});
@@ -231,9 +237,9 @@ TEST(KvTier, DraftsReadFourBits) {
             4.0 * reads.serve(AttentionMetric::attention_tv, 1.0).value().error(AttentionMetric::attention_tv));
 }
 
-TEST(KvTier, WithoutExactNumbersThereIsNoExactLevel) {
+TEST_P(KvTierTest, WithoutExactNumbersThereIsNoExactLevel) {
   const ReadScene scene = scenes().front();
-  Reads reads(scene);
+  Reads reads(scene, context());
   reads.cache.drop_exact(reads.sequence, {0, 1, 2});
   EXPECT_TRUE(reads.serve(AttentionMetric::attention_tv, 0.9).certified());
   EXPECT_NE(message_of<ValueError>([&] {
@@ -243,9 +249,9 @@ TEST(KvTier, WithoutExactNumbersThereIsNoExactLevel) {
   EXPECT_TRUE(reads.account.committed().empty());
 }
 
-TEST(KvTier, ACacheThatChangesUnderAReadIsNoticed) {
+TEST_P(KvTierTest, ACacheThatChangesUnderAReadIsNoticed) {
   const ReadScene scene = scenes().front();
-  Reads reads(scene);
+  Reads reads(scene, context());
   const AttentionRequest request = reads.request(AttentionMetric::attention_tv, 1e-6);
   auto session = reads.controller.start(request, {.epsilon = {1e-6}});
   ASSERT_TRUE(session.advance());
@@ -253,9 +259,9 @@ TEST(KvTier, ACacheThatChangesUnderAReadIsNoticed) {
   EXPECT_THROW(while (!session.done()) static_cast<void>(session.advance()), kernels::StalePage);
 }
 
-TEST(KvTier, RefusesRequestsThatAreNone) {
+TEST_P(KvTierTest, RefusesRequestsThatAreNone) {
   const ReadScene scene = scenes().front();
-  Reads reads(scene);
+  Reads reads(scene, context());
   const auto message = [&](auto&& change) {
     AttentionRequest request = reads.request(AttentionMetric::attention_tv, 0.1);
     change(request);
@@ -273,9 +279,10 @@ TEST(KvTier, RefusesRequestsThatAreNone) {
   EXPECT_NE(message([](auto& r) { r.epsilon = {-1.0}; }).find("epsilon"), std::string::npos);
   const SequenceId empty = std::get<SequenceId>(reads.cache.open());
   EXPECT_NE(message([&](auto& r) { r.sequence = empty; }).find("0 pages"), std::string::npos);
-  std::vector<float> queries = scene.queries;
-  queries[3] = nan;
-  EXPECT_NE(message([&](auto& r) { r.queries = queries; }), "no error");
+  std::vector<float> bad = scene.queries;
+  bad[3] = nan;
+  const auto on_device = upload(bad);
+  EXPECT_NE(message([&](auto& r) { r.queries = on_device.span(); }), "no error");
   EXPECT_THROW(KvTier(KvTier::promoted), ValueError);
 }
 

@@ -13,6 +13,8 @@
 #include <mpp/kernels/quantize_page.hpp>
 #include <mpp/llm/paged_kv_cache.hpp>
 
+#include "domains/llm/device_memory.hpp"
+
 namespace mpp::llm {
 
 using kernels::page_tokens;
@@ -113,8 +115,8 @@ class NaiveCache {
     if (was_exact[1] && values != PageLevel::exact) of.value_level = static_cast<PageLevel>(of.value_planes);
   }
 
-  /// What the cache must hold, by counting.
-  KvUsage count() const {
+  /// What a cache on this device must hold, by counting.
+  KvUsage count(Device device) const {
     KvUsage usage;
     std::set<const NaivePage*> seen;
     for (const auto& [id, sequence] : sequences) {
@@ -124,7 +126,11 @@ class NaiveCache {
           if (!seen.insert(page.get()).second) continue;
           ++usage.pages;
           usage.planes += page->key_planes + page->value_planes;
-          usage.host_exact += page->exact_numbers ? 2 : 0;
+          const bool on_cpu = device == Device::cpu;
+          usage.host_exact += page->exact_numbers && (page->sealed || on_cpu) ? 2 : 0;
+          if (on_cpu) continue;
+          usage.device_exact += page->key_level == PageLevel::exact ? 1 : 0;
+          usage.device_exact += page->value_level == PageLevel::exact ? 1 : 0;
         }
     }
     return usage;
@@ -147,39 +153,45 @@ class NaiveCache {
   }
 };
 
-/// Whether one view shows one page: its numbers, planes and metadata as the quantizer makes them of the naive numbers.
-inline testing::AssertionResult shows(const kernels::KvPage& view, const NaivePage& page, const KvGeometry& geometry,
-                                      bool codes = true) {
+/// Whether one view shows one page: its numbers, and with `codes` planes and metadata as the quantizer makes them.
+inline testing::AssertionResult shows(const kernels::Context& context, const kernels::KvPage& view,
+                                      const NaivePage& page, const KvGeometry& geometry, bool codes) {
   const auto wrong = [](const char* what) { return testing::AssertionFailure() << what; };
-  const std::size_t dim = geometry.head_dim, tokens = page.keys.size() / dim;
+  const std::size_t dim = geometry.head_dim, tokens = page.keys.size() / dim, plane_words = page_tokens * dim / 8;
   if (view.tokens != tokens) return wrong("tokens");
   if (view.key_level != page.key_level || view.value_level != page.value_level) return wrong("level");
   if ((view.exact_keys != nullptr) != page.exact_numbers) return wrong("exact numbers");
-  if (page.exact_numbers && (std::memcmp(view.exact_keys, page.keys.data(), page.keys.size() * 2) != 0 ||
-                             std::memcmp(view.exact_values, page.values.data(), page.values.size() * 2) != 0))
-    return wrong("an exact number");
+  for (std::size_t b = 0; b < 5; ++b)
+    if (((b < 3 ? view.key_planes[b] : view.value_planes[b - 3]) != nullptr) !=
+        (b < 3 ? b < page.key_planes : b - 3 < page.value_planes))
+      return wrong("planes");
   if (!codes) return testing::AssertionSuccess();
-  std::vector<std::uint32_t> planes(5 * kernels::page_plane_bytes(dim) / 4);
+  if (page.exact_numbers && (download<std::uint16_t>(context, view.exact_keys, page.keys.size()) != page.keys ||
+                             download<std::uint16_t>(context, view.exact_values, page.values.size()) != page.values))
+    return wrong("an exact number");
+  std::vector<std::uint32_t> planes(5 * plane_words);
   std::vector<std::byte> metadata(kernels::page_metadata_bytes(dim));
-  kernels::PageToQuantize made{.keys = page.keys.data(), .values = page.values.data(), .metadata = metadata.data()};
-  const auto plane = [&](std::size_t b) { return planes.data() + b * kernels::page_plane_bytes(dim) / 4; };
-  for (std::size_t b = 0; b < 3; ++b) made.key_planes[b] = plane(b);
-  for (std::size_t b = 0; b < 2; ++b) made.value_planes[b] = plane(3 + b);
   std::memcpy(metadata.data(), &view.generation, sizeof(view.generation));
+  kernels::PageToQuantize made{.keys = page.keys.data(), .values = page.values.data(), .metadata = metadata.data()};
+  for (std::size_t b = 0; b < 3; ++b) made.key_planes[b] = planes.data() + b * plane_words;
+  for (std::size_t b = 0; b < 2; ++b) made.value_planes[b] = planes.data() + (3 + b) * plane_words;
   if (page.sealed)
     kernels::quantize_page({}, geometry.type, dim, {&made, 1});
   else
     kernels::summarize_page({}, geometry.type, dim, made, tokens);
   // An open page has no steps and zeros: what lies between its summary and the norms of its values is nobody's.
-  const std::size_t between = page.sealed ? 0 : 4 * dim * sizeof(kernels::Half),
-                    norms = kernels::page_summary_bytes + between;
-  if (std::memcmp(metadata.data(), view.metadata, norms - between) != 0 ||
-      std::memcmp(metadata.data() + norms, view.metadata + norms, metadata.size() - norms) != 0)
+  const std::vector<std::byte> held = download(context, view.metadata, metadata.size());
+  const auto summary = static_cast<std::ptrdiff_t>(kernels::page_summary_bytes);
+  const auto between = static_cast<std::ptrdiff_t>(page.sealed ? 0 : 4 * dim * sizeof(kernels::Half));
+  if (!std::equal(metadata.begin(), metadata.begin() + summary, held.begin()) ||
+      !std::equal(metadata.begin() + summary + between, metadata.end(), held.begin() + summary + between))
     return wrong("metadata");
   for (std::size_t b = 0; b < 5; ++b) {
-    const std::uint32_t* held = b < 3 ? view.key_planes[b] : view.value_planes[b - 3];
-    if ((held != nullptr) != (b < 3 ? b < page.key_planes : b - 3 < page.value_planes)) return wrong("planes");
-    if (held != nullptr && std::memcmp(held, plane(b), kernels::page_plane_bytes(dim)) != 0) return wrong("a code");
+    const std::uint32_t* plane = b < 3 ? view.key_planes[b] : view.value_planes[b - 3];
+    if (plane == nullptr) continue;
+    const auto codes_held = download<std::uint32_t>(context, plane, plane_words);
+    if (!std::ranges::equal(codes_held, std::span(planes).subspan(b * plane_words, plane_words)))
+      return wrong("a code");
   }
   return testing::AssertionSuccess();
 }
@@ -187,6 +199,7 @@ inline testing::AssertionResult shows(const kernels::KvPage& view, const NaivePa
 /// The cache holds what the naive one does, in the bytes of the formula, and the ledger knows all of them.
 /// @param codes  also quantizes all pages again, which takes most of the time
 inline void expect_same(const PagedKvCache& cache, const NaiveCache& naive, const Account& account, bool codes = true) {
+  const kernels::Context& context = cache.context();
   std::map<std::uint32_t, const NaivePage*> generations;
   for (const auto& [id, sequence] : naive.sequences) {
     for (std::size_t t = 0; t < sequence.tables.size(); ++t) {
@@ -194,29 +207,28 @@ inline void expect_same(const PagedKvCache& cache, const NaiveCache& naive, cons
       ASSERT_EQ(cache.tokens({id}, layer), sequence.tokens[layer]);
       const auto views = cache.pages({id}, layer, head);
       ASSERT_EQ(views.size(), sequence.tables[t].size());
-      if (!views.empty()) {
-        ASSERT_EQ(cache.block_table({id}, layer, head), views.data());  // on the CPU
-      }
+      const auto table = download(context, cache.block_table({id}, layer, head), views.size_bytes());
+      ASSERT_TRUE(std::ranges::equal(table, std::as_bytes(views)));
       for (std::size_t p = 0; p < views.size(); ++p) {
         const NaivePage* page = sequence.tables[t][p].get();
-        ASSERT_TRUE(shows(views[p], *page, naive.geometry, codes)) << "table " << t << ", page " << p;
+        ASSERT_TRUE(shows(context, views[p], *page, naive.geometry, codes)) << "table " << t << ", page " << p;
         ASSERT_NE(views[p].generation, 0U);
         ASSERT_EQ(generations.try_emplace(views[p].generation, page).first->second, page);
       }
     }
   }
-  const KvUsage usage = cache.usage(), expected = naive.count();
+  const KvUsage usage = cache.usage(), expected = naive.count(context.device);
   EXPECT_EQ(usage.pages, expected.pages);
   EXPECT_EQ(usage.planes, expected.planes);
   EXPECT_EQ(usage.host_exact, expected.host_exact);
-  EXPECT_EQ(usage.device_exact, 0U);
+  EXPECT_EQ(usage.device_exact, expected.device_exact);
   EXPECT_EQ(usage.table_entries, expected.table_entries);
-  EXPECT_EQ(usage.data, kv_data_bytes(kernels::Device::cpu, naive.geometry, expected));
-  EXPECT_EQ(usage.tables, kv_table_bytes(kernels::Device::cpu, expected));
+  EXPECT_EQ(usage.data, kv_data_bytes(context.device, naive.geometry, expected));
+  EXPECT_EQ(usage.tables, kv_table_bytes(context.device, expected));
   EXPECT_EQ(usage.total(), account.committed());
 }
 
-/// n rows of numbers that float16 and bfloat16 both have: 16 bits below the exponents of infinity.
+/// Normal numbers as float16, which are numbers of bfloat16 too.
 inline Numbers random_numbers(std::mt19937_64& random, std::size_t n) {
   std::normal_distribution<float> normal;
   Numbers numbers(n);

@@ -81,7 +81,10 @@ class RandomOperations {
     const std::size_t layer = below(naive.geometry.layers);
     const std::size_t n = tokens * naive.geometry.num_kv_heads * naive.geometry.head_dim;
     const Numbers keys = random_numbers(random_, n), values = random_numbers(random_, n);
-    return {[=](PagedKvCache& cache) { return cache.append(id, layer, keys, values); },
+    return {[=](PagedKvCache& cache) {
+              auto k = upload(cache.context(), keys), v = upload(cache.context(), values);
+              return cache.append(id, layer, k.span(), v.span());
+            },
             [=](NaiveCache& to) { to.append(id, layer, keys, values); }};
   }
   Operation truncate(const NaiveCache& naive, SequenceId id) {

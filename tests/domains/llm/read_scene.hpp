@@ -31,7 +31,8 @@ struct ReadScene {
 
   SequenceId fill(PagedKvCache& cache) const {
     const SequenceId id = std::get<SequenceId>(cache.open());
-    EXPECT_FALSE(cache.append(id, 0, keys, values).has_value());
+    auto k = upload(cache.context(), keys), v = upload(cache.context(), values);
+    EXPECT_FALSE(cache.append(id, 0, k.span(), v.span()).has_value());
     return id;
   }
 
