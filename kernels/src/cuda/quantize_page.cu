@@ -99,7 +99,7 @@ class Matrix {
   __device__ void make_codes() {
     for (unsigned k = threadIdx.x; k < page_rows * layout_.head_dim; k += block_width) {
       const unsigned i = k / layout_.head_dim, j = k % layout_.head_dim;
-      const int made = step_[j] > 0.0 ? fine_code(above_zero(i, j), step_[j] / 16.0) : 0;
+      const int made = step_[j] > 0.0 ? fine_code(above_zero(i, j) / (step_[j] / 16.0)) : 0;
       code_[i * layout_.code_row() + j] = static_cast<std::uint16_t>(made);
     }
     __syncthreads();
