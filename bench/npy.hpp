@@ -18,21 +18,28 @@
 
 namespace mpp::bench {
 
-static_assert(std::endian::native == std::endian::little, "npy.hpp copies little-endian floats as they lie");
+static_assert(std::endian::native == std::endian::little, "npy.hpp copies little-endian numbers as they lie");
 
-/// A row-major matrix of floats, as NumPy's np.load() and np.save() see it.
-struct Matrix {
+/// A row-major matrix, as NumPy's np.load() and np.save() see it.
+template <class Number>
+struct NpyMatrix {
   std::size_t rows{};
   std::size_t dims{};
-  std::vector<float> values;  ///< [rows, dims]
+  std::vector<Number> values;  ///< [rows, dims]
 };
+using Matrix = NpyMatrix<float>;
 
 namespace detail {
+
+/// NumPy's name of a type: float32, or the bits of a float16.
+template <class Number>
+inline constexpr std::string_view npy_type = sizeof(Number) == 4 ? "<f4" : "<f2";
 
 /// Reads the one Python dictionary a .npy header may contain; anything else is a FormatError that names the file.
 class NpyHeader {
  public:
-  NpyHeader(std::string_view header, const std::string& file) : rest_(header), file_(file) {
+  NpyHeader(std::string_view header, std::string_view expected, const std::string& file)
+      : rest_(header), expected_(expected), file_(file) {
     take('{');
     bool descr = false, order = false, shape = false;
     while (!next_is('}')) {
@@ -40,7 +47,8 @@ class NpyHeader {
       take(':');
       if (key == "descr" && !std::exchange(descr, true)) {
         const std::string_view type = quoted();
-        expects<FormatError>(type == "<f4", "read_npy: ", file_, " holds ", type, ", expected <f4 (float32)");
+        expects<FormatError>(type == expected_, "read_npy: ", file_, " holds ", type, ", expected ", expected_,
+                             expected_ == "<f4" ? " (float32)" : " (float16)");
       } else if (key == "fortran_order" && !std::exchange(order, true)) {
         expects<FormatError>(word() == "False", "read_npy: ", file_, " is in Fortran order, expected C order");
       } else if (key == "shape" && !std::exchange(shape, true)) {
@@ -66,8 +74,8 @@ class NpyHeader {
 
  private:
   [[noreturn]] void fail(std::string_view why) const {
-    throw FormatError(text("read_npy: the header of ", file_, " has ", why,
-                           ", expected {'descr': '<f4', 'fortran_order': False, 'shape': (rows, dims)}"));
+    throw FormatError(text("read_npy: the header of ", file_, " has ", why, ", expected {'descr': '", expected_,
+                           "', 'fortran_order': False, 'shape': (rows, dims)}"));
   }
   void skip_space() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t\n"), rest_.size())); }
   bool next_is(char c) {
@@ -102,20 +110,21 @@ class NpyHeader {
     return value;
   }
 
-  std::string_view rest_;
+  std::string_view rest_, expected_;
   const std::string& file_;
 };
 
 }  // namespace detail
 
-/// The float32 matrix in a .npy file of version 1, 2 or 3, in C order.
+/// The matrix in a .npy file of version 1, 2 or 3, in C order: of float32, or of float16 as std::uint16_t.
 ///
 /// Nothing is allocated before the header agrees with the size of the file, so a damaged or hostile file costs no
 /// memory.
 /// @throws FormatError naming the file and what was expected if it cannot be opened, is truncated, has bytes left over,
 ///         another type, order or number of axes, or a header that is not the dictionary of the format
 /// Source: NumPy Enhancement Proposal 1. Tested by: tests/domains/npy_test.cpp
-[[nodiscard]] inline Matrix read_npy(const std::filesystem::path& path) {
+template <class Number = float>
+[[nodiscard]] NpyMatrix<Number> read_npy(const std::filesystem::path& path) {
   const std::string file = path.string();
   std::ifstream in(path, std::ios::binary);
   std::error_code unreadable;
@@ -138,16 +147,16 @@ class NpyHeader {
                        " bytes, the whole file has ", size);
   std::string dictionary(header_size, '\0');
   in.read(dictionary.data(), static_cast<std::streamsize>(header_size));
-  const detail::NpyHeader header(dictionary, file);
+  const detail::NpyHeader header(dictionary, detail::npy_type<Number>, file);
 
-  const std::uint64_t floats = (size - data_start) / sizeof(float);
+  const std::uint64_t count = (size - data_start) / sizeof(Number);
   const bool fits =
-      (size - data_start) % sizeof(float) == 0 &&
-      (header.rows == 0 || header.dims == 0 ? floats == 0
-                                            : header.rows == floats / header.dims && floats % header.dims == 0);
+      (size - data_start) % sizeof(Number) == 0 &&
+      (header.rows == 0 || header.dims == 0 ? count == 0
+                                            : header.rows == count / header.dims && count % header.dims == 0);
   expects<FormatError>(fits, "read_npy: the header of ", file, " claims ", header.rows, " x ", header.dims,
                        " floats, but ", size - data_start, " bytes follow");
-  Matrix matrix{header.rows, header.dims, std::vector<float>(floats)};
+  NpyMatrix<Number> matrix{header.rows, header.dims, std::vector<Number>(count)};
   in.read(reinterpret_cast<char*>(matrix.values.data()), static_cast<std::streamsize>(size - data_start));
   expects<FormatError>(in.good(), "read_npy: ", file, " ended while it was read");
   return matrix;

@@ -251,4 +251,30 @@ std::string svg(const ByteSpread& figure) {
          "</svg>\n";
 }
 
+std::string svg(const PageMap& figure) {
+  constexpr double row_height = 34;
+  std::string out = opened(figure.title, 40 + row_height * static_cast<double>(figure.rows.size()));
+  double after_legend = left;
+  out += shade_legend(figure.levels, 18, after_legend);
+  double y = 34;
+  for (const PageMap::Row& row : figure.rows) {
+    out += label(left - 12, y + 16, "end", "ink", row.label);
+    const double step = (right - left) / static_cast<double>(std::max<std::size_t>(row.levels.size(), 1));
+    // Neighbours at the same level are one rectangle: a long context has thousands of pages.
+    for (std::size_t begin = 0; begin < row.levels.size();) {
+      const std::size_t level = row.levels[begin];
+      expects<ShapeError>(level < figure.levels.size(), "PageMap: page ", begin, " is at level ", level, ", of ",
+                          figure.levels.size());
+      std::size_t end = begin + 1;
+      while (end < row.levels.size() && row.levels[end] == level) ++end;
+      out +=
+          rectangle(left + step * static_cast<double>(begin), y, step * static_cast<double>(end - begin), 22, "cool",
+                    shade(level, figure.levels.size()), text(figure.levels[level], ": pages ", begin, " to ", end - 1));
+      begin = end;
+    }
+    y += row_height;
+  }
+  return out + "</svg>\n";
+}
+
 }  // namespace mpp::examples

@@ -50,11 +50,23 @@ struct ByteSpread {
   double worst_case{};  ///< bytes, > 0
 };
 
+/// Which pages of a context were brought in, and how far: one strip per row, the oldest page on the left.
+struct PageMap {
+  struct Row {
+    std::string label;
+    std::vector<std::size_t> levels;  ///< [pages], indices of `levels`
+  };
+  std::string title;
+  std::vector<std::string> levels;  ///< names, cheapest first
+  std::vector<Row> rows;
+};
+
 /// Inline SVG, as wide as its place, coloured by the classes of the page that report.cpp writes.
 /// @throws ShapeError if the parts do not fit together
 [[nodiscard]] std::string svg(const Bars& figure);
 [[nodiscard]] std::string svg(const Curve& figure);
 [[nodiscard]] std::string svg(const ByteSpread& figure);
+[[nodiscard]] std::string svg(const PageMap& figure);
 
 /// Text for HTML: & < > " replaced.
 [[nodiscard]] std::string escaped(const std::string& text);

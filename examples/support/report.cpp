@@ -78,6 +78,7 @@ Report& Report::table(const Table& table) {
 Report& Report::bars(const Bars& figure) { return drawn(svg(figure)); }
 Report& Report::curve(const Curve& figure) { return drawn(svg(figure)); }
 Report& Report::spread(const ByteSpread& figure) { return drawn(svg(figure)); }
+Report& Report::pages(const PageMap& figure) { return drawn(svg(figure)); }
 
 Report& Report::drawn(const std::string& figure) {
   html_ += "<figure>\n" + figure + "</figure>\n";

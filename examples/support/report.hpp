@@ -29,6 +29,7 @@ class Report {
   Report& bars(const Bars& figure);
   Report& curve(const Curve& figure);
   Report& spread(const ByteSpread& figure);
+  Report& pages(const PageMap& figure);
 
   /// Writes the page. A page that is there already keeps its other workloads; this workload's part is replaced.
   /// @throws FormatError if `file` is not empty and not such a page; std::runtime_error if it cannot be written

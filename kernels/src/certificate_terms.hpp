@@ -115,7 +115,7 @@ inline CertificateSums closed_sums(const PageTotals& totals, const AttendRoundin
   sums.energy = above(totals.energy * up / energy_down, no_values);
   const double floor = 4.0 * certificate_floor(rounding) * totals.reach * totals.reach;  // twice of weights of about 1
   sums.energy_below = below(totals.energy * down / energy_up - floor, totals.reach * totals.reach);
-  sums.output_rounding = above(totals.output_rounding * (1.0 + 4.0 * slack), no_values);
+  sums.output_rounding = above(totals.output_rounding * std::max(up, 1.0 + 4.0 * slack), no_values);
   sums.omitted = totals.omitted == 0.0 ? 0.0 : above(totals.omitted * up, false);
   sums.omitted_reach = totals.omitted_reach >= 0.0 ? totals.omitted_reach : inf;
   return sums;

@@ -1,6 +1,4 @@
-#include <bit>
 #include <cmath>
-#include <limits>
 
 #include <mpp/kernels/half.hpp>
 
@@ -32,15 +30,6 @@ Half encode(double value) {
 }
 
 }  // namespace
-
-float to_float(Half value) noexcept {
-  const int exponent = (value.bits >> 10) & 31;
-  const int mantissa = value.bits & 1023;
-  const float sign = (value.bits & 0x8000) != 0 ? -1.0F : 1.0F;
-  if (exponent == 0) return sign * static_cast<float>(mantissa) * 0x1p-24F;
-  if (exponent < 31) return sign * std::bit_cast<float>(((exponent + 112) << 23) | (mantissa << 13));
-  return mantissa == 0 ? sign * std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN();
-}
 
 Half nearest_half(double value) noexcept {
   if (!std::isfinite(value)) return encode(value);

@@ -9,11 +9,10 @@ namespace mpp::kernels {
 inline constexpr int fine_codes = 1 << 12;  // of a channel at the finest level
 inline constexpr double half_range_end = 65504.0;
 
-/// Cell of x >= 0 on the grid of the finest level. Exact for float16: x and step are multiples of 2^-28, the step below 2^5, so
-/// that a quotient that is no integer is 2^-33 away from any, and its rounding error is 2^-41. For bfloat16 x itself is
-/// rounded, and may lie outside of its cell by 2^-40 steps.
-constexpr int fine_code(double x, double fine_step) noexcept {
-  const double cell = x / fine_step;
+/// Code of a number that lies `cell` = (x - zero) / fine step >= 0 above the zero. Exact for float16: x, zero and step are
+/// multiples of 2^-28, the step below 2^5, so that a quotient that is no integer is 2^-33 away from any, and its rounding
+/// error is 2^-41. For bfloat16 x - zero is rounded, and x may lie outside of its cell by 2^-40 steps.
+constexpr int fine_code(double cell) noexcept {
   return cell < fine_codes - 1 ? static_cast<int>(cell) : fine_codes - 1;
 }
 

@@ -60,6 +60,13 @@ TEST_F(NpyTest, ReadsWhatNumPyWrote) {
   EXPECT_EQ(read(bytes).values, (std::vector<float>{1, 2, 3, 4}));
 }
 
+TEST_F(NpyTest, ReadsHalfPrecisionAsItsBitsAndNotAsFloats) {
+  const std::string bytes =
+      version1("{'descr': '<f2', 'fortran_order': False, 'shape': (1, 2), }", 0) + std::string("\x00\x3c\x01\x80", 4);
+  EXPECT_THROW((void)read(bytes), FormatError);
+  EXPECT_EQ(read_npy<std::uint16_t>(path_).values, (std::vector<std::uint16_t>{0x3c00, 0x8001}));
+}
+
 TEST_F(NpyTest, ReadsTheLongHeaderOfVersionTwo) {
   const std::string header = "{'shape': (3, 1,), 'fortran_order': False, 'descr': '<f4'}";
   const std::string length{static_cast<char>(header.size()), 0, 0, 0};

@@ -16,6 +16,7 @@ enum class QuantizerFault {
   code_to_nearest,        ///< round((k - zero) / step) in place of floor, with the centres of floor
   residual_rounded_down,  ///< to float
   residual_from_float,    ///< differences and sums in float
+  residual_truncated,     ///< to the 8 bits of a bfloat16
   norm_rounded_down,
   value_residual_rounded_down,
   reach_without_codes,  ///< |v| alone, though v~ may be longer
@@ -63,6 +64,14 @@ inline float root_below(Quad square) {
   auto root = static_cast<float>(std::sqrt(static_cast<double>(square)));
   while (Quad{root} * root > square) root = std::nextafter(root, 0.0F);
   return root;
+}
+
+inline float truncated(float value) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits &= 0xFFFF0000U;
+  std::memcpy(&value, &bits, sizeof bits);
+  return value;
 }
 
 namespace detail {
@@ -151,6 +160,7 @@ inline PageBytes quantize_page(const StoredRows& keys, const StoredRows& values,
     constexpr float unknown = std::numeric_limits<float>::infinity();
     summary.key_residual[l] = keys_inside ? root(most, residual_down) : unknown;
     if (fault == QuantizerFault::residual_from_float) summary.key_residual[l] = float_most;
+    if (fault == QuantizerFault::residual_truncated) summary.key_residual[l] = truncated(summary.key_residual[l]);
     if (level != PageLevel::bits12)
       summary.value_residual[l] =
           values_inside ? root(value_most, fault == QuantizerFault::value_residual_rounded_down) : unknown;

@@ -12,8 +12,6 @@ void check_rounding(const AttentionRounding& rounding, const char* operation) {
                       ", expected a number in [0, 1)");
   expects<ValueError>(share(rounding.energy.relative), operation, ": rounding.energy.relative is ",
                       rounding.energy.relative, ", expected a number in [0, 1)");
-  expects<ValueError>(share(rounding.weight), operation, ": rounding.weight is ", rounding.weight,
-                      ", expected a number in [0, 1)");
   expects<ValueError>(amount(rounding.mass.absolute), operation, ": rounding.mass.absolute is ", rounding.mass.absolute,
                       ", expected a finite number >= 0");
   expects<ValueError>(amount(rounding.energy.absolute), operation, ": rounding.energy.absolute is ",

@@ -15,6 +15,8 @@ inline constexpr double infinity = std::numeric_limits<double>::infinity();
 // One ulp of a normal x is at most |x| 2^-52, and rounding is monotone; below the normal numbers the last term is one ulp.
 inline double above(double x) noexcept { return (x + std::abs(x) * 0x1p-52) + 0x1p-1074; }
 inline double below(double x) noexcept { return -above(-x); }
+/// Not NaN either.
+inline double at_least_zero(double x) noexcept { return x > 0.0 ? x : 0.0; }
 
 /// Rounded up, for a, b >= 0. Zero times anything, infinity included, is zero: a mass of zero has no say.
 inline double sum_up(double a, double b) noexcept { return a == 0.0 ? b : b == 0.0 ? a : above(a + b); }

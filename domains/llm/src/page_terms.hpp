@@ -22,43 +22,31 @@ class TrueRange {
   double absolute_, up_, down_;
 };
 
-/// What the error of the exponential adds to every radius: |s_i - ln w_i| <= c + |ln(1 +- weight)|, -ln(1 - x) <= x/(1 - x).
-inline double added_radius(const AttentionRounding& rounding) noexcept {
-  return quotient_up(rounding.weight, below(1.0 - rounding.weight));
-}
-
-/// Everything the forms need of a radius c, from one exponential. All rounded up, `half_left` down.
+/// Everything the forms need of a radius c, from one exponential. All rounded up, unless the comment says otherwise.
 struct RadiusTerms {
-  double half_rise = 0.0;  ///< e^{c/2} - 1
-  double rise = 0.0;       ///< e^c - 1
-  double half_fall = 0.0;  ///< 1 - e^{-c/2}
-  double fall = 0.0;       ///< 1 - e^{-c}
-  double half_left = 0.0;  ///< e^{-c/2}
+  double half_rise = 0.0;   ///< e^{c/2} - 1
+  double rise = 0.0;        ///< e^c - 1
+  double half_fall = 0.0;   ///< 1 - e^{-c/2}
+  double fall = 0.0;        ///< 1 - e^{-c}
+  double half_left = 0.0;   ///< rounded down: e^{-c/2}
+  double lift = 0.0;        ///< u = cosh(c/2) - 1
+  double lift_below = 0.0;  ///< rounded down: u
+  double half_cosh = 0.0;   ///< (cosh(c) - 1) / 2 = u (u + 2)
+  double half_cosh_below = 0.0;
 
-  // Each is monotone in half_rise =: h, so an h that is too large errs to the safe side in each.
+  // Each is monotone in half_rise =: h, so an h that is too large errs to the safe side in each. u = h^2 / (2 (1 + h)).
   explicit RadiusTerms(double radius) noexcept
       : half_rise(expm1_up(product_up(0.5, radius))), rise(product_up(half_rise, above(half_rise + 2.0))) {
     half_fall = half_rise < infinity ? quotient_up(half_rise, below(1.0 + half_rise)) : 1.0;
     fall = product_up(half_fall, above(2.0 - half_fall));
-    const double left = below(1.0 / above(1.0 + half_rise));
-    half_left = left > 0.0 ? left : 0.0;
+    half_left = at_least_zero(below(1.0 / above(1.0 + half_rise)));
+    lift = product_up(0.5, product_up(half_rise, half_fall));
+    half_cosh = product_up(lift, above(lift + 2.0));
+    // h is within 2^-47 of the true one, what is made of it here within 5 times that and a few roundings.
+    lift_below = at_least_zero(lift * (1.0 - 0x1p-44) - 0x1p-1000);
+    half_cosh_below = at_least_zero(half_cosh * (1.0 - 0x1p-44) - 0x1p-1000);
   }
 };
-
-/// Weight of all omitted tokens and where it ends up, relative to the weights of the pages read.
-struct Omitted {
-  double weight = 0.0;      ///< sum over omitted tokens of e^{s_i} / (sum of w), rounded up
-  double value_norm = 0.0;  ///< largest value of an omitted token with any weight
-};
-Omitted omitted_weight(const AttentionRead& read) noexcept;
-
-/// Largest share R / (Z + R) of the omitted weight R in the exact softmax. `kept` <= Z = sum p~ e^{s - ln w}.
-inline double omitted_share(double weight, double kept) noexcept {
-  if (weight == 0.0) return 0.0;
-  if (weight == infinity || kept <= 0.0) return 1.0;
-  const double share = quotient_up(weight, below(weight + kept));
-  return share < 1.0 ? share : 1.0;
-}
 
 /// Throws ValueError unless the read keeps the rules of attention_page.hpp. `operation` begins the sentence.
 void check_read(const AttentionRead& read, const char* operation);

@@ -1,8 +1,9 @@
 #include <algorithm>
 #include <array>
 
-#include "attention_tv.hpp"
-#include "mpp/llm/attention_bound.hpp"
+#include "closed_forms.hpp"
+#include "page_terms.hpp"
+#include "read_sums.hpp"
 
 namespace mpp::llm {
 namespace {
@@ -56,8 +57,8 @@ class RadiusGrid {
 };
 
 /// G above. t is a multiple of 2^-32, so that 1 - t is exact.
-double ceiling(const RadiusGrid& grid, const TvSums& sums, double omitted, double t, double mu) noexcept {
-  const double shift = mu - 1.0, fall = mu * (1.0 - sums.kept), outside = mu * (1.0 - t) * omitted;
+double ceiling(const RadiusGrid& grid, const kernels::CertificateSums& sums, double t, double mu) noexcept {
+  const double shift = mu - 1.0, fall = mu * (1.0 - sums.shrink), outside = mu * (1.0 - t) * sums.omitted;
   const double error = 0x1p-49 * (t * (std::abs(shift) + fall) + outside);
   const double value = t * (fall - shift) + outside + grid.excess(t, mu);
   return value + error + 0x1p-50 * (std::abs(value) + std::abs(shift));
@@ -68,13 +69,11 @@ struct Interval {
 };
 
 /// Not below G(t, mu) on the interval, for a good mu: max() of two convex functions of mu, searched by golden sections.
-Interval bounded(const RadiusGrid& grid, const TvSums& sums, double omitted, double low, double high) noexcept {
-  const auto at = [&](double mu) {
-    return std::max(ceiling(grid, sums, omitted, low, mu), ceiling(grid, sums, omitted, high, mu));
-  };
+Interval bounded(const RadiusGrid& grid, const kernels::CertificateSums& sums, double low, double high) noexcept {
+  const auto at = [&](double mu) { return std::max(ceiling(grid, sums, low, mu), ceiling(grid, sums, high, mu)); };
   constexpr double golden = 0.6180339887498949;
-  double left = 1.0 / (1.0 + sums.rise + omitted),
-         right = 1.0 / sums.kept;  // 1/mu is the partition function of the worst case
+  double left = 1.0 / (1.0 + sums.excess + sums.omitted),
+         right = 1.0 / sums.shrink;  // 1/mu is the partition function of the worst case
   double a = right - golden * (right - left), b = left + golden * (right - left), at_a = at(a), at_b = at(b);
   double best = std::min(at_a, at_b);
   for (int step = 0; step < 20; ++step) {
@@ -88,15 +87,15 @@ Interval bounded(const RadiusGrid& grid, const TvSums& sums, double omitted, dou
   return {low, high, best};
 }
 
-double searched(const RadiusGrid& grid, const TvSums& sums, double omitted) noexcept {
+double searched(const RadiusGrid& grid, const kernels::CertificateSums& sums) noexcept {
   constexpr std::size_t most = 32;
-  std::array<Interval, most> intervals{bounded(grid, sums, omitted, 0.0, 0.5), bounded(grid, sums, omitted, 0.5, 1.0)};
+  std::array<Interval, most> intervals{bounded(grid, sums, 0.0, 0.5), bounded(grid, sums, 0.5, 1.0)};
   const auto less = [](const Interval& a, const Interval& b) { return a.bound < b.bound; };
   for (std::size_t count = 2; count < most; ++count) {
     Interval& worst = *std::max_element(intervals.begin(), intervals.begin() + count, less);
     const double middle = 0.5 * (worst.low + worst.high);
-    intervals[count] = bounded(grid, sums, omitted, middle, worst.high);
-    worst = bounded(grid, sums, omitted, worst.low, middle);
+    intervals[count] = bounded(grid, sums, middle, worst.high);
+    worst = bounded(grid, sums, worst.low, middle);
   }
   return std::max_element(intervals.begin(), intervals.end(), less)->bound;
 }
@@ -105,20 +104,17 @@ double searched(const RadiusGrid& grid, const TvSums& sums, double omitted) noex
 
 double attention_tv_supremum(const AttentionRead& read) {
   check_read(read, "attention_tv_supremum");
-  const TvSums sums(read);
-  const double omitted = omitted_weight(read).weight;
-  const double closed = with_omitted(sums.closed_form(), omitted_share(omitted, sums.kept));
+  const kernels::CertificateSums sums = read_sums(read);
+  const double closed = closed_tv(sums);
   // Outside of these limits the grid would under- or overflow, and the closed form is 0 or 1 for all purposes.
-  if (!(sums.largest_radius > 0x1p-900 && sums.largest_radius < 600.0 && sums.kept > 0.0 && omitted < 0x1p+500))
-    return closed;
+  if (!(sums.radius > 0x1p-900 && sums.radius < 600.0 && sums.shrink > 0.0 && sums.omitted < 0x1p+500)) return closed;
   const TrueRange masses(read.rounding.mass);
-  const double added = added_radius(read.rounding);
-  RadiusGrid grid(sums.largest_radius);
+  RadiusGrid grid(sums.radius);
   for (const AttentionPage& page : read.pages) {
     const double mass = masses.largest(page.mass);
-    if (mass > 0.0) grid.add(mass, sum_up(page.radius, added));
+    if (mass > 0.0) grid.add(mass, page.radius);
   }
-  const double tv = searched(grid, sums, omitted);
+  const double tv = searched(grid, sums);
   return tv >= 0.0 ? std::min(closed, tv) : closed;
 }
 

@@ -18,16 +18,18 @@ struct AttentionCase {
   struct Token {
     std::size_t page = 0;
     double logit = 0.0;  // compressed; the exact one is within the radius of the page
-    Vector value{};
+    Vector value{};      // exact; the compressed one differs by the residual of the page, along `direction`
   };
   std::vector<Token> tokens;
   std::vector<double> radius, residual;  // per page
+  Vector direction{1.0L, 0.0L};          // of v - v~
   std::vector<OmittedPage> omitted;
 
   // what the read reports, from the tokens in long double
   std::vector<long double> weight;  // p~ per token
   std::vector<AttentionPage> pages;
-  Vector output{};
+  Vector output{};  // sum p~ v~
+  Vector lost{};    // sum p~ (v - v~)
   long double log_sum_exp = 0.0L;
   AttentionRounding rounding;
 
@@ -36,14 +38,18 @@ struct AttentionCase {
     for (const Token& token : tokens) total += std::exp(static_cast<long double>(token.logit));
     log_sum_exp = std::log(total);
     std::vector<long double> mass(radius.size()), energy(radius.size());
-    output = {};
+    output = lost = {};
     weight.clear();
     for (const Token& token : tokens) {
       const long double p = std::exp(static_cast<long double>(token.logit)) / total;
       weight.push_back(p);
       mass[token.page] += p;
       energy[token.page] += p * norm(token.value) * norm(token.value);
-      for (std::size_t d = 0; d < 2; ++d) output[d] += p * token.value[d];
+      for (std::size_t d = 0; d < 2; ++d) {
+        const long double gone = p * residual[token.page] * direction[d];
+        lost[d] += gone;
+        output[d] += p * token.value[d] - gone;
+      }
     }
     pages.clear();
     for (std::size_t i = 0; i < radius.size(); ++i)
@@ -51,7 +57,7 @@ struct AttentionCase {
     rounding = {};
     rounding.mass = rounding.energy = {0x1p-52, 0x1p-1074};  // of the conversions to double
     rounding.log_sum_exp = 0x1p-52 * (1.0 + std::abs(static_cast<double>(log_sum_exp)));
-    rounding.output = 0x1p-51 * static_cast<double>(norm(output));
+    rounding.output = 0x1p-51 * static_cast<double>(norm(output) + norm(lost));
   }
   AttentionRead read() const {
     return {pages, omitted, static_cast<double>(log_sum_exp), static_cast<double>(norm(output)), rounding};
@@ -101,20 +107,19 @@ class Corners {
       shift += read_.weight[i] * change_[i][signs >> i & 1U];
       z += read_.weight[i] * factor_[i][signs >> i & 1U];
     }
-    long double distance = outside / z, residual = 0.0L;
-    Vector moved{};
+    long double distance = outside / z;
+    Vector moved = read_.lost;
     for (std::size_t i = 0; i < read_.tokens.size(); ++i) {
       const std::size_t sign = signs >> i & 1U;
       // the first form loses nothing for small radii, the second nothing for large ones
       const long double ratio = widest_ < 0.5L ? (change_[i][sign] - shift) / z : factor_[i][sign] / z - 1.0L;
       const long double difference = read_.weight[i] * ratio;
       distance += std::abs(difference);
-      residual += read_.weight[i] * factor_[i][sign] / z * read_.residual[read_.tokens[i].page];
       for (std::size_t d = 0; d < 2; ++d) moved[d] += difference * read_.tokens[i].value[d];
     }
-    // values left out and residuals point where the rest has moved
+    // values left out point where the rest has moved
     const long double outside_value = with_omitted ? outside_value_ / z : 0.0L;
-    const long double tv = 0.5L * distance, error = norm(moved) + residual + outside_value;
+    const long double tv = 0.5L * distance, error = norm(moved) + outside_value;
     const long double scale = std::min(1.0L, widest_ + outside);
     return {tv - 0x1p-58L * (tv + 0.01L * scale), error - 0x1p-56L * (error + scale)};
   }
@@ -166,6 +171,9 @@ class AttentionCases {
       token.value = {normal_(engine_) + (offset ? 5.0 : 0.0), normal_(engine_)};
       made.tokens.push_back(token);
     }
+    const double angle = uniform(0.0, 6.283185307179586);
+    made.direction = {std::cos(angle), std::sin(angle)};
+    made.direction = {made.direction[0] / norm(made.direction), made.direction[1] / norm(made.direction)};
     made.finish();
     if (omit)
       for (std::size_t i = between(1, 2); i-- > 0;)

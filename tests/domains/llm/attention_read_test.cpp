@@ -84,23 +84,6 @@ TEST(AttentionRead, AMassFlushedToZeroIsCovered) {
   EXPECT_GE(attention_tv_bound(read.read()), worst(read).tv);
 }
 
-// Weights off by the error of the exponential, against each other: as if the radius were larger by it.
-TEST(AttentionRead, AnErrorOfTheExponentialWidensEveryRadius) {
-  const double error = 1e-3, c = 0.05, whole = c - std::log1p(-error);
-  AttentionCase truth;
-  truth.tokens = {{0, 0.0, {1.0L, 0.0L}}, {0, whole, {-1.0L, 0.0L}}};
-  truth.radius = {whole};
-  truth.residual = {0.0};
-  truth.finish();
-  AttentionCase read = truth;
-  read.pages[0].radius = c;
-  EXPECT_LT(attention_tv_bound(read.read()), worst(truth).tv) << "a bound that ignores the error must be caught";
-  read.rounding.weight = error;
-  EXPECT_GE(attention_tv_bound(read.read()), worst(truth).tv);
-  EXPECT_GE(attention_tv_supremum(read.read()), worst(truth).tv);
-  EXPECT_GE(attention_output_bound(read.read()).error, worst(truth).error);
-}
-
 TEST(AttentionRead, AnErrorOfTheLogSumExpIsCovered) {
   AttentionCase read = two_pages(0.25, 0.0);
   read.omitted = {{10, static_cast<double>(read.log_sum_exp) - 6.0, 1.0}};
@@ -187,13 +170,11 @@ TEST(AttentionRead, RefusesWhatCannotBeANumberOfARead) {
     expect_refused([&](AttentionCase&, AttentionRead& r) { r.rounding.mass.absolute = bad; }, "mass.absolute");
     expect_refused([&](AttentionCase&, AttentionRead& r) { r.rounding.energy.relative = bad; }, "energy.relative");
     expect_refused([&](AttentionCase&, AttentionRead& r) { r.rounding.energy.absolute = bad; }, "energy.absolute");
-    expect_refused([&](AttentionCase&, AttentionRead& r) { r.rounding.weight = bad; }, "rounding.weight");
     expect_refused([&](AttentionCase&, AttentionRead& r) { r.rounding.log_sum_exp = bad; }, "rounding.log_sum_exp");
     expect_refused([&](AttentionCase&, AttentionRead& r) { r.rounding.output = bad; }, "rounding.output");
   }
   expect_refused([&](AttentionCase& c, AttentionRead&) { c.omitted[0].logit = nan; }, "omitted[0].logit");
   expect_refused([&](AttentionCase&, AttentionRead& r) { r.log_sum_exp = inf; }, "log_sum_exp");
-  expect_refused([&](AttentionCase&, AttentionRead& r) { r.rounding.weight = 1.0; }, "rounding.weight");
   expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].mass = inf; }, "pages[0].mass");
   expect_refused([&](AttentionCase&, AttentionRead& r) { r.pages = {}; }, "pages is empty");
 }

@@ -6,13 +6,13 @@ namespace mpp::llm {
 
 /// What one read (one query of one head) knows of a page of tokens that it has read in compressed form.
 ///
-/// Token i has the exact logit s_i and value v_i; the compressed page gives s~_i and v~_i. The kernel weighs token i by
-/// w_i, e^{s~_i} up to `AttentionRounding::weight`; p~_i = w_i / (sum of w over all pages read).
+/// Token i has the exact logit s_i and value v_i; the compressed page gives s~_i and v~_i. p~ is the softmax of the s~_i over
+/// all pages read.
 struct AttentionPage {
   double mass = 0.0;  ///< sum of p~_i over the page, >= 0; over all pages 1
   double radius =
       0.0;  ///< |s_i - s~_i| <= radius for every token, the kernel's error in s~_i included; +infinity: unknown
-  double energy = 0.0;    ///< sum of p~_i |v~_i|^2 over the page, >= 0
+  double energy = 0.0;    ///< sum of p~_i |v_i|^2 over the page, >= 0, of the exact values
   double residual = 0.0;  ///< |v_i - v~_i| <= residual for every token; +infinity: unknown
 };
 
@@ -29,12 +29,11 @@ struct Rounding {
   double absolute = 0.0;  ///< what is flushed to zero or lost below the smallest normal number
 };
 
-/// Error of the arithmetic of the kernel that really ran. All zero: the numbers of the read are exact.
+/// Error of the arithmetic of the kernel that really ran, its exponentials included. All zero: the numbers are exact.
 struct AttentionRounding {
   Rounding mass;             ///< of each AttentionPage::mass
   Rounding energy;           ///< of each AttentionPage::energy
-  double weight = 0.0;       ///< |w_i - e^{s~_i}| <= weight * e^{s~_i}: error of the exponential, in [0, 1)
-  double log_sum_exp = 0.0;  ///< |log_sum_exp - ln(sum of w)|
+  double log_sum_exp = 0.0;  ///< |log_sum_exp - ln(sum of e^{s~_i})|
   double output = 0.0;       ///< |output - sum p~_i v~_i|, in the unit of the values
 };
 

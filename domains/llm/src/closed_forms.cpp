@@ -1,0 +1,89 @@
+#include "closed_forms.hpp"
+
+#include <algorithm>
+
+#include "mpp/core/error.hpp"
+#include "outward.hpp"
+
+namespace mpp::llm {
+namespace {
+
+using kernels::CertificateSums;
+
+/// x^2 + 2x = (1 + x)^2 - 1.
+double square_rise(double x) noexcept { return product_up(x, above(x + 2.0)); }
+
+/// T4: sin of the largest angle with k cos + g sin >= 1, k = 1 + lift, g^2 = lift_variance. It grows with k and g.
+double angle_form(const CertificateSums& sums) noexcept {
+  if (!(sums.lift_variance < 1.0) || sums.lift == infinity) return 1.0;
+  const double square = sum_up(square_rise(sums.lift), sums.lift_variance);  // k^2 + g^2 - 1
+  const double top = sum_up(root_up(sums.lift_variance), product_up(above(1.0 + sums.lift), root_up(square)));
+  const double bottom = below(1.0 + below(below(sums.lift * below(sums.lift + 2.0)) + sums.lift_variance));
+  return bottom < infinity ? quotient_up(top, bottom) : 1.0;
+}
+
+/// Total variation over the tokens read alone.
+double read_tv(const CertificateSums& sums) noexcept {
+  if (sums.excess == infinity) return 1.0;
+  double tv = std::min(1.0, sums.excess);
+  const double rise = expm1_up(sums.radius);  // tanh(c/2) = (e^c - 1)/(e^c + 1)
+  if (rise < infinity) tv = std::min(tv, quotient_up(rise, below(rise + 2.0)));
+  const double affinity = at_least_zero(below(sums.affinity * sums.affinity));
+  const double spread = below(sums.variance + affinity);  // Hellinger: V/(V + H^2)
+  if (spread > 0.0 && spread < infinity) tv = std::min(tv, root_up(quotient_up(sums.variance, spread)));
+  return std::min(tv, angle_form(sums));
+}
+
+/// Largest share R / (Z + R) of the omitted weight in the exact softmax, Z >= shrink.
+double omitted_share(const CertificateSums& sums) noexcept {
+  if (sums.omitted == 0.0) return 0.0;
+  if (sums.omitted == infinity || sums.shrink <= 0.0) return 1.0;
+  return std::min(1.0, quotient_up(sums.omitted, below(sums.omitted + sums.shrink)));
+}
+
+/// O3 over the root of the variance of v: ((1 + k) g + sqrt(k (k + 2) + g^2)) / (1 - g^2), k = sum m (cosh(c) - 1).
+double coupled_form(const CertificateSums& sums) noexcept {
+  const double room = below(1.0 - sums.cosh_variance);
+  if (!(room > 0.0)) return infinity;
+  const double lift_square = sum_up(sums.lift_variance, product_up(sums.lift, sums.lift));
+  const double k = sum_up(product_up(2.0, lift_square), product_up(4.0, sums.lift));
+  const double root = root_up(sum_up(square_rise(k), sums.cosh_variance));
+  return quotient_up(sum_up(product_up(above(1.0 + k), root_up(sums.cosh_variance)), root), room);
+}
+
+/// |sum p_i v_i - sum p~_i v_i| over the tokens read alone; `least` and `most`: of |sum p~_i v_i|.
+double moved(const CertificateSums& sums, double least, double most) noexcept {
+  const double deviation = root_up(at_least_zero(above(sums.energy - at_least_zero(below(least * least)))));
+  const double paged = sum_up(sums.paged_excess, product_up(sums.excess, most));
+  const double by_weight = std::min(product_up(root_up(sums.excess_square), deviation), paged);
+  const double kept = by_weight == 0.0 ? 0.0 : sums.shrink > 0.0 ? quotient_up(by_weight, sums.shrink) : infinity;
+  return std::min(kept, product_up(coupled_form(sums), deviation));
+}
+
+}  // namespace
+
+double closed_tv(const CertificateSums& sums) noexcept {
+  const double tv = read_tv(sums);
+  return std::min(1.0, sum_up(tv, product_up(omitted_share(sums), above(1.0 - tv))));
+}
+
+AttentionOutputBound closed_output(const CertificateSums& sums, double output_norm, const char* operation) {
+  const double lost = sum_up(sums.output_rounding, sums.value_residual);
+  const double least = at_least_zero(below(output_norm - lost));
+  const double most = std::min(sum_up(output_norm, lost), root_up(sums.energy));
+  expects<ValueError>(below(least * least) <= sums.energy, operation, ": the output has a norm of ", output_norm,
+                      ", at least ", least, " without what was lost, and its square is above the sum of all energies, ",
+                      sums.energy, ": they belong to different reads");
+  double error = sum_up(moved(sums, least, most), sums.value_residual);
+  if (!(sums.excess < infinity)) error = infinity;
+  if (error < infinity) {
+    // (1 - share) error + share |v - o~| over omitted tokens, written so that it is monotone in every part
+    const double reach = sum_up(sums.omitted_reach, sum_up(output_norm, sums.output_rounding));
+    error = sum_up(error, product_up(omitted_share(sums), at_least_zero(above(reach - error))));
+  }
+  error = sum_up(error, sums.output_rounding);
+  const double rms = at_least_zero(below(std::sqrt(sums.energy_below)));
+  return {error, error == 0.0 ? 0.0 : rms > 0.0 ? quotient_up(error, rms) : infinity};
+}
+
+}  // namespace mpp::llm
