@@ -111,6 +111,8 @@ inline double worst_radius_ratio(const AttendScene& scene, const AttendResult& r
   const AttendRounding rounding = attend_rounding(1);
   const std::size_t dims = scene.shape.head_dim;
   const double hidden = 2.0 * (rounding.weight + rounding.mass + rounding.page_weight + 0x1p-23);
+  // Of a page's weight: what is left of one that tensor cores multiply as the sum of two float16 numbers.
+  constexpr double split_weight = 0x1p-38;
   double worst = 0.0;
   for (std::size_t head = 0; head < scene.shape.group; ++head) {
     const auto exact =
@@ -120,7 +122,7 @@ inline double worst_radius_ratio(const AttendScene& scene, const AttendResult& r
       if (weight < 1e-30) continue;  // flushed
       // The error of the output is relative to the page, not to a token.
       const double logit = std::log(weight) + result.log_sum_exp[head];
-      const double blur = hidden + rounding.log_sum_exp * std::max(1.0, std::fabs(result.log_sum_exp[head]));
+      const double blur = hidden + split_weight / weight + rounding.log_sum_exp * std::max(1.0, std::fabs(result.log_sum_exp[head]));
       const double off = std::fabs(logit - exact[i]) - blur;
       if (off > 0.0) worst = std::max(worst, result.radius[head] > 0.0 ? off / result.radius[head] : HUGE_VAL);
     }
