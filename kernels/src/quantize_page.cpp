@@ -1,19 +1,30 @@
 #include <mpp/kernels/quantize_page.hpp>
 
+#include <algorithm>
+
 #include "src/dispatch.hpp"
 
 namespace mpp::kernels {
 namespace {
 
-void check_page(const char* operation, std::size_t head_dim, const PageToQuantize& page) {
+void check_head_dim(const char* operation, std::size_t head_dim) {
   expects<ShapeError>(head_dim > 0 && head_dim % 32 == 0 && head_dim <= max_head_dim, operation, ": head_dim is ",
                       head_dim, ", expected a multiple of 32, at most ", max_head_dim);
-  const auto needed = [&](const void* memory, const char* argument) {
-    expects<ShapeError>(memory != nullptr, operation, ": ", argument, " of a page is null");
-  };
-  needed(page.keys, "keys");
-  needed(page.values, "values");
-  needed(page.metadata, "metadata");
+}
+
+void needed(const void* memory, const char* operation, const char* argument) {
+  expects<ShapeError>(memory != nullptr, operation, ": ", argument, " of a page is null");
+}
+
+void check_page(const char* operation, std::size_t head_dim, const PageToQuantize& page) {
+  check_head_dim(operation, head_dim);
+  needed(page.keys, operation, "keys");
+  needed(page.values, operation, "values");
+  needed(page.metadata, operation, "metadata");
+}
+
+bool any(std::span<std::uint32_t* const> planes) {
+  return std::ranges::any_of(planes, [](const std::uint32_t* plane) { return plane != nullptr; });
 }
 
 }  // namespace
@@ -26,13 +37,26 @@ void quantize_page(const Context& context, KvType type, std::size_t head_dim, st
 }
 
 void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,
-                    std::size_t tokens) {
+                    std::size_t tokens, std::size_t known) {
   check_page("summarize_page", head_dim, page);
   expects<ShapeError>(tokens >= 1 && tokens <= page_tokens, "summarize_page: tokens is ", tokens, ", expected 1 to ",
                       page_tokens);
+  expects<ShapeError>(known <= tokens, "summarize_page: known is ", known, ", expected at most tokens = ", tokens);
   dispatch(
-      context, [&] { cpu::summarize_page(context, type, head_dim, page, tokens); },
+      context, [&] { cpu::summarize_page(context, type, head_dim, page, tokens, known); },
       [&] { cuda::summarize_page(context, type, head_dim, page, tokens); });
+}
+
+void encode_planes(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {
+  check_head_dim("encode_planes", head_dim);
+  for (const PageToQuantize& page : pages) {
+    needed(page.metadata, "encode_planes", "metadata");
+    if (any(page.key_planes)) needed(page.keys, "encode_planes", "keys");
+    if (any(page.value_planes)) needed(page.values, "encode_planes", "values");
+  }
+  dispatch(
+      context, [&] { cpu::encode_planes(context, type, head_dim, pages); },
+      [&] { cuda::encode_planes(context, type, head_dim, pages); });
 }
 
 }  // namespace mpp::kernels

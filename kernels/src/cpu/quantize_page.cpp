@@ -69,6 +69,13 @@ struct Matrix {
     }
   }
 
+  void take_grid(std::size_t head_dim, const Half* steps, const Half* zeros) {
+    for (std::size_t j = 0; j < head_dim; ++j) {
+      zero[j] = static_cast<double>(to_float(zeros[j]));
+      step[j] = static_cast<double>(to_float(steps[j]));
+    }
+  }
+
   void make_codes(std::size_t head_dim) {
     for (std::size_t i = 0; i < page_tokens; ++i)
       for (std::size_t j = 0; j < head_dim; ++j) {
@@ -144,6 +151,10 @@ void summarize_keys(const Matrix& keys, std::size_t head_dim, PageSummary& summa
   summary.key_reach = up(std::max(std::sqrt(reach), largest(exact_norms(keys, head_dim, page_tokens))));
 }
 
+Half relative_norm(double norm, float reach) {
+  return reach > 0.0F ? nearest_half(norm / static_cast<double>(reach)) : Half{};
+}
+
 // `coded_reach`: the largest norm of what codes stand for.
 void summarize_values(const Matrix& values, std::size_t head_dim, std::size_t tokens, double coded_reach,
                       const PageFields<std::byte>& fields) {
@@ -151,7 +162,7 @@ void summarize_values(const Matrix& values, std::size_t head_dim, std::size_t to
   const float reach = up(std::max(coded_reach, largest(exact)));
   fields.summary->value_reach = reach;
   for (std::size_t i = 0; i < page_tokens; ++i)
-    fields.value_norm[i] = i < tokens && reach > 0.0F ? nearest_half(exact[i] / static_cast<double>(reach)) : Half{};
+    fields.value_norm[i] = i < tokens ? relative_norm(exact[i], reach) : Half{};
 }
 
 void code_values(const Matrix& values, std::size_t head_dim, const PageFields<std::byte>& fields) {
@@ -193,17 +204,53 @@ void quantize_page(const Context&, KvType type, std::size_t head_dim, std::span<
   }
 }
 
-void summarize_page(const Context&, KvType type, std::size_t head_dim, const PageToQuantize& page, std::size_t tokens) {
+void summarize_page(const Context&, KvType type, std::size_t head_dim, const PageToQuantize& page, std::size_t tokens,
+                    std::size_t known) {
   const PageFields fields(page.metadata, head_dim);
+  PageSummary& summary = *fields.summary;
+  if (known == 0) summary = {.generation = summary.generation};
+  summary.tokens = static_cast<std::uint32_t>(tokens);
+  const std::size_t added = tokens - known;
+  if (added == 0) return;
   Matrix matrix;
-  matrix.load(type, head_dim, tokens, page.keys, "summarize_page", 0, "key");
-  const std::uint32_t generation = fields.summary->generation;
-  *fields.summary = {};
-  fields.summary->generation = generation;
-  fields.summary->tokens = static_cast<std::uint32_t>(tokens);
-  fields.summary->key_reach = up(largest(exact_norms(matrix, head_dim, tokens)));
-  matrix.load(type, head_dim, tokens, page.values, "summarize_page", 0, "value");
-  summarize_values(matrix, head_dim, tokens, 0.0, fields);
+  matrix.load(type, head_dim, added, page.keys + known * head_dim, "summarize_page", 0, "key");
+  summary.key_reach = std::max(summary.key_reach, up(largest(exact_norms(matrix, head_dim, added))));
+  matrix.load(type, head_dim, added, page.values + known * head_dim, "summarize_page", 0, "value");
+  const auto norms_added = exact_norms(matrix, head_dim, added);
+  if (known == 0 || up(largest(norms_added)) > summary.value_reach) {  // all norms are relative to it
+    if (known > 0) matrix.load(type, head_dim, tokens, page.values, "summarize_page", 0, "value");
+    return summarize_values(matrix, head_dim, tokens, 0.0, fields);
+  }
+  for (std::size_t i = 0; i < added; ++i)
+    fields.value_norm[known + i] = relative_norm(norms_added[i], summary.value_reach);
+}
+
+// Codes of `wanted` planes as quantize_page() has made them, on a grid that it has made.
+void encode(Matrix& matrix, std::size_t head_dim, const Half* steps, const Half* zeros, bool rows_are_channels,
+            std::span<std::uint32_t* const> wanted) {
+  matrix.take_grid(head_dim, steps, zeros);
+  matrix.make_codes(head_dim);
+  for (std::size_t plane = 0; plane < wanted.size(); ++plane)
+    matrix.pack(head_dim, 8 - 4 * static_cast<int>(plane), rows_are_channels, wanted[plane]);
+}
+
+void encode_planes(const Context&, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {
+  const auto any = [](std::span<std::uint32_t* const> planes) {
+    return std::ranges::any_of(planes, [](const std::uint32_t* plane) { return plane != nullptr; });
+  };
+  for (std::size_t p = 0; p < pages.size(); ++p) {
+    const PageToQuantize& page = pages[p];
+    const PageFields fields(page.metadata, head_dim);
+    Matrix matrix;
+    if (any(page.key_planes)) {
+      matrix.load(type, head_dim, page_tokens, page.keys, "encode_planes", p, "key");
+      encode(matrix, head_dim, fields.key_step, fields.key_zero, true, page.key_planes);
+    }
+    if (any(page.value_planes)) {
+      matrix.load(type, head_dim, page_tokens, page.values, "encode_planes", p, "value");
+      encode(matrix, head_dim, fields.value_step, fields.value_zero, false, page.value_planes);
+    }
+  }
 }
 
 }  // namespace mpp::kernels::cpu

@@ -49,6 +49,7 @@ void backward_bound(const Context& context, const BackwardGraph& graph, std::spa
 void quantize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages);
 void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,
                     std::size_t tokens);
+void encode_planes(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages);
 void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads);
 void paged_copy(const Context& context, std::span<const CopyItem> items);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);

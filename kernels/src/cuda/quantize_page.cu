@@ -87,6 +87,15 @@ class Matrix {
     return in_range;
   }
 
+  /// The grid that was made before.
+  __device__ void take_grid(const Half* steps, const Half* zeros) {
+    for (unsigned j = threadIdx.x; j < layout_.head_dim; j += block_width) {
+      zero_[j] = static_cast<double>(device_float(zeros[j]));
+      step_[j] = static_cast<double>(device_float(steps[j]));
+    }
+    __syncthreads();
+  }
+
   __device__ void make_codes() {
     for (unsigned k = threadIdx.x; k < page_rows * layout_.head_dim; k += block_width) {
       const unsigned i = k / layout_.head_dim, j = k % layout_.head_dim;
@@ -271,6 +280,26 @@ __global__ void __launch_bounds__(block_width)
   write_value_norms(norms, 0.0, tokens, *fields.summary, fields.value_norm);
 }
 
+__global__ void __launch_bounds__(block_width)
+    encode_kernel(const PageToQuantize* pages, KvType type, Layout layout, Position* first_bad) {
+  extern __shared__ __align__(16) std::byte memory[];
+  const PageToQuantize& page = pages[blockIdx.x];
+  const Fields fields(page.metadata, layout.head_dim);
+  Matrix matrix(memory, layout);
+  if (page.key_planes[0] != nullptr || page.key_planes[1] != nullptr || page.key_planes[2] != nullptr) {
+    matrix.load(type, page_rows, page.keys, 2 * Position{blockIdx.x}, first_bad);
+    matrix.take_grid(fields.row[0], fields.row[1]);
+    matrix.make_codes();
+    for (int plane = 0; plane < 3; ++plane) matrix.pack(8 - 4 * plane, true, page.key_planes[plane]);
+  }
+  if (page.value_planes[0] != nullptr || page.value_planes[1] != nullptr) {
+    matrix.load(type, page_rows, page.values, 2 * Position{blockIdx.x} + 1, first_bad);
+    matrix.take_grid(fields.row[2], fields.row[3]);
+    matrix.make_codes();
+    for (int plane = 0; plane < 2; ++plane) matrix.pack(8 - 4 * plane, false, page.value_planes[plane]);
+  }
+}
+
 template <class Kernel>
 void allow_memory(Kernel kernel, const Layout& layout, const char* operation) {
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(layout.bytes())),
@@ -288,19 +317,33 @@ void expects_finite(Position bad, const char* operation) {
 
 }  // namespace
 
-void quantize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {
-  constexpr const char* operation = "quantize_page";
+namespace {
+
+// One block for each page, in either of the kernels that code pages.
+template <class Kernel>
+void run_on_pages(Kernel kernel, const Context& context, KvType type, std::size_t head_dim,
+                  std::span<const PageToQuantize> pages, const char* operation) {
   if (pages.empty()) return;
   const Layout layout{static_cast<unsigned>(head_dim)};
   const Scratch<PageToQuantize> views(context, pages.size(), operation);
   check(cudaMemcpyAsync(views.get(), pages.data(), pages.size_bytes(), cudaMemcpyHostToDevice, stream_of(context)),
         operation);
   const DeviceValue<Position> first_bad(context, operation, 0xFF);
-  allow_memory(quantize_kernel, layout, operation);
-  quantize_kernel<<<grid_of(pages.size(), 1, operation), block_width, layout.bytes(), stream_of(context)>>>(
+  allow_memory(kernel, layout, operation);
+  kernel<<<grid_of(pages.size(), 1, operation), block_width, layout.bytes(), stream_of(context)>>>(
       views.get(), type, layout, first_bad.get());
   check_launch(operation);
   expects_finite(first_bad.read(), operation);
+}
+
+}  // namespace
+
+void quantize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {
+  run_on_pages(quantize_kernel, context, type, head_dim, pages, "quantize_page");
+}
+
+void encode_planes(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {
+  run_on_pages(encode_kernel, context, type, head_dim, pages, "encode_planes");
 }
 
 void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,

@@ -1,0 +1,276 @@
+#include <mpp/llm/kv_tier.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+#include <mpp/core/error.hpp>
+#include <mpp/kernels/quantize_page.hpp>
+
+#include "promotion_plan.hpp"
+
+namespace mpp::llm {
+namespace {
+
+using kernels::KvPage;
+using kernels::PageLevel;
+using Targets = std::array<PageLevel, 2>;  // keys, values
+
+struct ReadShape {
+  std::size_t heads, group, pages, dim;
+};
+
+ReadShape check_request(const AttentionRequest& request) {
+  expects<ValueError>(request.cache != nullptr, "AttentionRequest: cache is null");
+  const KvGeometry& geometry = request.cache->geometry();
+  const std::size_t rows = request.queries.size() / geometry.head_dim, heads = geometry.num_kv_heads;
+  const std::size_t group = rows / heads;
+  expects<ShapeError>(
+      group >= 1 && group <= kernels::max_group && request.queries.size() == heads * group * geometry.head_dim,
+      "AttentionRequest: queries has ", request.queries.size(), " values, expected 1 to ", kernels::max_group,
+      " times num_kv_heads x head_dim = ", heads * geometry.head_dim);
+  expects<ValueError>(request.scale >= 0.0F && std::isfinite(request.scale), "AttentionRequest: scale is ",
+                      request.scale, ", expected a finite number >= 0");
+  expects<ValueError>(request.metric <= AttentionMetric::attention_output, "AttentionRequest: metric is ",
+                      static_cast<int>(request.metric), ", expected attention_tv or attention_output");
+  expects<ValueError>(request.epsilon.value >= 0.0, "AttentionRequest: epsilon is ", request.epsilon.value,
+                      ", expected >= 0");
+  const std::size_t pages = request.cache->pages(request.sequence, request.layer, 0).size();
+  expects<ShapeError>(pages >= 1 && pages <= kernels::max_read_pages, "AttentionRequest: layer ", request.layer,
+                      " has ", pages, " pages, expected 1 to ", kernels::max_read_pages);
+  return {heads, group, pages, geometry.head_dim};
+}
+
+std::size_t statistics_per_head(const ReadShape& shape) { return (4 * shape.group + 2) * shape.pages; }
+
+// Everything but planes.
+Footprint base_bytes(const AttentionRequest& request, const ReadShape& shape) {
+  const kernels::Context& context = request.cache->context();
+  const std::size_t queries = shape.heads * shape.group, pages = shape.heads * shape.pages;
+  return Mirrored<KvPage>::bytes(context, pages) +
+         Mirrored<float>::bytes(context, shape.heads * statistics_per_head(shape)) +
+         Mirrored<float>::bytes(context, queries * shape.dim) + Mirrored<double>::bytes(context, queries) +
+         DeviceBlock::bytes(context, kernels::page_metadata_bytes(shape.dim)) +
+         Footprint::host(bytes_of<kernels::KvRead>(shape.heads) + bytes_of<kernels::CertificateSums>(queries) +
+                         bytes_of<AttentionCertificate>(queries) + bytes_of<Targets>(pages) +
+                         bytes_of<PromotionStep>(4 * shape.pages) + bytes_of<float>(statistics_per_head(shape)));
+}
+
+std::size_t missing(const std::uint32_t* const* planes, PageLevel target) {
+  if (target == PageLevel::exact) return 0;
+  std::size_t n = 0;
+  for (std::size_t b = 0; b < static_cast<std::size_t>(target); ++b) n += planes[b] == nullptr ? 1 : 0;
+  return n;
+}
+std::size_t missing(const KvPage& page, const Targets& target) {
+  return missing(page.key_planes, target[0]) + missing(page.value_planes, target[1]);
+}
+Footprint plane_bytes(const AttentionRequest& request, const ReadShape& shape, std::size_t planes) {
+  return DeviceBlock::bytes(request.cache->context(), planes * kernels::page_plane_bytes(shape.dim));
+}
+
+// The most that promotion adds to a page, exact numbers apart.
+Targets most(const KvPage& page, AttentionMetric metric) {
+  if (page.key_level == PageLevel::exact || page.exact_keys == nullptr) return {page.key_level, page.value_level};
+  const PageLevel values = metric == AttentionMetric::attention_tv ? PageLevel::bits4 : PageLevel::bits8;
+  return {PageLevel::bits12, std::max(page.value_level, values)};
+}
+std::size_t most_planes(const AttentionRequest& request, const ReadShape& shape) {
+  std::size_t planes = 0;
+  for (std::size_t head = 0; head < shape.heads; ++head)
+    for (const KvPage& page : request.cache->pages(request.sequence, request.layer, head))
+      planes += missing(page, most(page, request.metric));
+  return planes;
+}
+
+void require_one_page(std::span<KvPage> pages) {
+  if (std::ranges::any_of(pages, [](const KvPage& page) { return page.key_level != PageLevel::omitted; })) return;
+  KvPage& last = pages.back();
+  expects<ValueError>(last.exact_keys != nullptr,
+                      "KvTier: all pages are evicted, and the last one's exact numbers dropped: "
+                      "there is nothing to read");
+  last.key_level = last.value_level = PageLevel::exact;
+}
+
+double norm(std::span<const float> vector) {
+  double square = 0.0;
+  for (const float x : vector) square += static_cast<double>(x) * static_cast<double>(x);
+  return std::sqrt(square);
+}
+
+}  // namespace
+
+double AttentionResult::error(AttentionMetric metric) const noexcept {
+  double most = 0.0;
+  for (const AttentionCertificate& head : heads)
+    most = std::max(most, metric == AttentionMetric::attention_tv ? head.attention_tv : head.output_relative);
+  return most;
+}
+
+AttentionState::AttentionState(std::pmr::memory_resource* memory)
+    : tables_(memory), statistics_(memory), output_(memory), log_sum_exp_(memory), metadata_(memory),
+      planes_{DeviceBlock(memory), DeviceBlock(memory)}, reads_(memory), sums_(memory), certificates_(memory),
+      targets_(memory), steps_(memory), predicted_(memory) {}
+
+KvTier::KvTier(Level first) : first_(first) {
+  expects<ValueError>(first <= resident, "KvTier: first is ", first, ", expected at most ", resident);
+}
+
+Footprint KvTier::footprint(const Request& request, Level level) const {
+  const ReadShape shape = check_request(request);
+  Footprint bytes = base_bytes(request, shape);
+  if (level >= promoted && request.epsilon.value > 0.0)  // else it starts at the exact level
+    bytes += plane_bytes(request, shape, most_planes(request, shape));
+  return bytes;
+}
+
+Footprint KvTier::increment(const Request& request, const State& state, Level level) const {
+  const ReadShape shape = check_request(request);
+  Footprint bytes = state.started_ ? Footprint{} : base_bytes(request, shape);
+  if (level != promoted && level != promoted_again) return bytes;
+  if (!state.planned_) return bytes + plane_bytes(request, shape, most_planes(request, shape));
+  std::size_t planes = 0;
+  for (std::size_t i = 0; i < state.targets_.size(); ++i) planes += missing(state.tables_.host()[i], state.targets_[i]);
+  return bytes + plane_bytes(request, shape, planes);
+}
+
+void KvTier::start(const Request& request, State& state) const {
+  const ReadShape shape = check_request(request);
+  const kernels::Context& context = request.cache->context();
+  const std::size_t queries = shape.heads * shape.group, per_head = statistics_per_head(shape);
+  state.tables_.allocate(context, shape.heads * shape.pages);
+  state.statistics_.allocate(context, shape.heads * per_head);
+  state.output_.allocate(context, queries * shape.dim);
+  state.log_sum_exp_.allocate(context, queries);
+  state.metadata_.allocate(context, kernels::page_metadata_bytes(shape.dim));
+  state.reads_.resize(shape.heads);
+  state.sums_.resize(queries);
+  state.certificates_.resize(queries);
+  state.targets_.resize(shape.heads * shape.pages);
+  state.steps_.reserve(4 * shape.pages);
+  state.predicted_.resize(per_head);
+  state.heads_ = shape.heads;
+  state.group_ = shape.group;
+  state.pages_ = shape.pages;
+  for (std::size_t head = 0; head < shape.heads; ++head) {
+    float* const first = state.statistics_.device() + head * per_head;
+    const std::size_t n = shape.group * shape.pages;
+    state.reads_[head] = {
+        .pages = state.tables_.device() + head * shape.pages,
+        .page_count = shape.pages,
+        .queries = request.queries.data() + head * shape.group * shape.dim,
+        .output = state.output_.device() + head * shape.group * shape.dim,
+        .log_sum_exp = state.log_sum_exp_.device() + head * shape.group,
+        .statistics = {first, first + n, first + 2 * n, first + 3 * n, first + 4 * n, first + 4 * n + shape.pages}};
+  }
+  state.started_ = true;
+}
+
+// The block tables of the cache, with the planes that this read has made already left out.
+void KvTier::copy_tables(const Request& request, State& state) const {
+  for (std::size_t head = 0; head < state.heads_; ++head) {
+    const std::span<const KvPage> pages = request.cache->pages(request.sequence, request.layer, head);
+    expects<kernels::StalePage>(pages.size() == state.pages_, "KvTier: the sequence had ", state.pages_,
+                                " pages when the read began, and has ", pages.size());
+    std::ranges::copy(pages, state.tables_.host() + head * state.pages_);
+  }
+}
+
+// Codes what the targets need into planes of this read.
+void KvTier::promote(const Request& request, State& state, DeviceBlock& block) const {
+  const KvGeometry& geometry = request.cache->geometry();
+  const std::span<KvPage> tables(state.tables_.host(), state.tables_.size());
+  if (!state.planned_)
+    for (std::size_t i = 0; i < tables.size(); ++i) state.targets_[i] = most(tables[i], request.metric);
+  std::size_t planes = 0;
+  for (std::size_t i = 0; i < tables.size(); ++i) planes += missing(tables[i], state.targets_[i]);
+  const std::size_t bytes = kernels::page_plane_bytes(geometry.head_dim);
+  block.allocate(request.cache->context(), planes * bytes);
+  std::byte* next = block.data();
+  for (std::size_t i = 0; i < tables.size(); ++i) {
+    KvPage& page = tables[i];
+    const Targets& target = state.targets_[i];
+    kernels::PageToQuantize made{
+        .keys = page.exact_keys, .values = page.exact_values, .metadata = state.metadata_.data()};
+    const auto add = [&](std::size_t b, PageLevel level, const std::uint32_t*& plane, std::uint32_t*& out) {
+      if (level == PageLevel::exact || b >= static_cast<std::size_t>(level) || plane != nullptr) return;
+      plane = out = reinterpret_cast<std::uint32_t*>(next);
+      next += bytes;
+    };
+    const bool codes = missing(page, target) > 0;
+    for (std::size_t b = 0; b < 3; ++b) add(b, target[0], page.key_planes[b], made.key_planes[b]);
+    for (std::size_t b = 0; b < 2; ++b) add(b, target[1], page.value_planes[b], made.value_planes[b]);
+    if (codes) kernels::quantize_page(request.cache->context(), geometry.type, geometry.head_dim, {&made, 1});
+    page.key_level = target[0];
+    page.value_level = target[1];
+  }
+}
+
+void KvTier::materialise(const Request& request, State& state, Level level) const {
+  const bool fresh = !state.started_;
+  if (fresh) start(request, state);
+  const std::span<KvPage> tables(state.tables_.host(), state.tables_.size());
+  if (fresh || level <= resident) copy_tables(request, state);
+  if (level == draft)
+    for (KvPage& page : tables) {
+      if (page.tokens < kernels::page_tokens || page.key_planes[0] == nullptr) continue;
+      page.key_level = page.value_level = PageLevel::bits4;
+    }
+  if (level == promoted || level == promoted_again) promote(request, state, state.planes_[level - promoted]);
+  if (level == exact)
+    for (std::size_t i = 0; i < tables.size(); ++i) {
+      expects<ValueError>(tables[i].exact_keys != nullptr && tables[i].exact_values != nullptr, "KvTier: page ",
+                          i % state.pages_, " of layer ", request.layer, ", KV head ", i / state.pages_,
+                          " has no exact numbers any more: there is no exact level");
+      tables[i].key_level = tables[i].value_level = PageLevel::exact;
+    }
+  for (std::size_t head = 0; head < state.heads_; ++head)
+    require_one_page(tables.subspan(head * state.pages_, state.pages_));
+  state.tables_.upload();
+}
+
+KvTier::Result KvTier::execute(const Request& request, State& state, Level level) const {
+  const KvGeometry& geometry = request.cache->geometry();
+  const kernels::Context& context = request.cache->context();
+  const std::size_t dim = geometry.head_dim;
+  const float scale = request.scale > 0.0F ? request.scale : 1.0F / std::sqrt(static_cast<float>(dim));
+  const kernels::AttendShape shape{.head_dim = dim, .group = state.group_, .type = geometry.type, .scale = scale};
+  kernels::attend_paged(context, shape, state.reads_);
+  kernels::certificate_sums(context, shape, state.reads_, state.sums_);
+  state.output_.download();
+  state.log_sum_exp_.download();
+  const std::span<const float> output(state.output_.host(), state.output_.size());
+  for (std::size_t i = 0; i < state.sums_.size(); ++i)
+    state.certificates_[i] = certify(state.sums_[i], norm(output.subspan(i * dim, dim)));
+
+  Result result;
+  result.output.assign(output.begin(), output.end());
+  result.log_sum_exp.assign(state.log_sum_exp_.host(), state.log_sum_exp_.host() + state.log_sum_exp_.size());
+  result.heads.assign(state.certificates_.begin(), state.certificates_.end());
+  result.pages = state.tables_.size();
+  if (level == promoted || level == promoted_again) list_promotions(request, state, result);
+  if (level == resident || level == promoted) {
+    state.statistics_.download();
+    PromotionPlan(request, state, level == resident ? 0.9 : 0.6).make();
+    state.planned_ = true;
+  }
+  return result;
+}
+
+void KvTier::list_promotions(const Request& request, const State& state, Result& result) const {
+  for (std::size_t head = 0; head < state.heads_; ++head) {
+    const std::span<const KvPage> held = request.cache->pages(request.sequence, request.layer, head);
+    for (std::size_t p = 0; p < std::min(held.size(), state.pages_); ++p) {
+      const KvPage& page = state.tables_.host()[head * state.pages_ + p];
+      if (page.key_level > held[p].key_level || page.value_level > held[p].value_level)
+        result.promotions.push_back({{request.layer, head, p, page.generation}, page.key_level, page.value_level});
+    }
+  }
+}
+
+std::optional<Denial> keep_promotions(PagedKvCache& cache, SequenceId sequence, const AttentionResult& result) {
+  for (const Promotion& promotion : result.promotions)
+    if (auto denial = cache.promote(sequence, promotion.page, promotion.keys, promotion.values)) return denial;
+  return std::nullopt;
+}
+
+}  // namespace mpp::llm

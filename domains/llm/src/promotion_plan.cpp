@@ -1,0 +1,163 @@
+#include "promotion_plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace mpp::llm {
+namespace {
+
+using kernels::PageLevel;
+
+// What one more plane of 4 bits divides a radius or a residual by, rounding not counted.
+constexpr float plane_factor = 15.0F;
+
+double error_of(const AttentionCertificate& certificate, AttentionMetric metric) noexcept {
+  return metric == AttentionMetric::attention_tv ? certificate.attention_tv : certificate.output_relative;
+}
+
+double norm(std::span<const float> vector) noexcept {
+  double square = 0.0;
+  for (const float x : vector) square += static_cast<double>(x) * static_cast<double>(x);
+  return std::sqrt(square);
+}
+
+}  // namespace
+
+PromotionPlan::PromotionPlan(const AttentionRequest& request, AttentionState& state, double aim)
+    : request_(request), state_(state), limit_(aim * request.epsilon.value), dim_(request.cache->geometry().head_dim) {}
+
+PromotionPlan::Statistics PromotionPlan::statistics_of(float* first) const noexcept {
+  const std::size_t n = state_.group_ * state_.pages_;
+  return {first, first + n, first + 2 * n, first + 3 * n, first + 4 * n, first + 4 * n + state_.pages_};
+}
+
+// The largest share of an error that the keys of a page have, over the queries of its head.
+double PromotionPlan::gain_of_keys(const Statistics& of, std::size_t kv_head, std::size_t page) const noexcept {
+  double most = 0.0;
+  for (std::size_t i = 0; i < state_.group_; ++i) {
+    const std::size_t at = i * state_.pages_ + page;
+    const double scale =
+        std::exp(static_cast<double>(of.max_logit[at]) - state_.log_sum_exp_.host()[kv_head * state_.group_ + i]);
+    const double mass = scale * static_cast<double>(of.mass[at]), reach = static_cast<double>(of.value_reach[page]);
+    const bool omitted = of.radius[at] < 0.0F;
+    const double rise = omitted ? 1.0 : std::expm1(std::min(30.0, static_cast<double>(of.radius[at])));
+    double value = 1.0;
+    if (request_.metric == AttentionMetric::attention_output)
+      value = omitted || mass == 0.0 ? reach : reach * std::sqrt(scale * static_cast<double>(of.energy[at]) / mass);
+    most = std::max(most, mass * rise * value);
+  }
+  return most;
+}
+
+double PromotionPlan::gain_of_values(const Statistics& of, std::size_t kv_head, std::size_t page) const noexcept {
+  double most = 0.0;
+  for (std::size_t i = 0; i < state_.group_; ++i) {
+    const std::size_t at = i * state_.pages_ + page;
+    if (of.radius[at] < 0.0F) continue;
+    const double scale =
+        std::exp(static_cast<double>(of.max_logit[at]) - state_.log_sum_exp_.host()[kv_head * state_.group_ + i]);
+    most = std::max(most, scale * static_cast<double>(of.mass[at]));
+  }
+  return most * std::min(1e30, static_cast<double>(of.value_residual[page]));
+}
+
+// Two steps of the keys of each page, and of its values: one plane up, then to the exact numbers. The second has a
+// smaller gain for more bytes, so that it always follows the first.
+void PromotionPlan::list_steps(std::size_t kv_head) {
+  const Statistics of = statistics_of(state_.statistics_.host() + kv_head * (4 * state_.group_ + 2) * state_.pages_);
+  const auto plane = static_cast<double>(kernels::page_plane_bytes(dim_));
+  const auto exact = static_cast<double>(kernels::page_exact_bytes(dim_));
+  state_.steps_.clear();
+  const auto add = [&](double gain, std::size_t page, bool values, PageLevel level) {
+    if (gain > 0.0)
+      state_.steps_.push_back(
+          {static_cast<float>(std::min(gain, 1e30)), static_cast<std::uint32_t>(page), values, level});
+  };
+  for (std::size_t page = 0; page < state_.pages_; ++page) {
+    const kernels::KvPage& view = state_.tables_.host()[kv_head * state_.pages_ + page];
+    if (view.exact_keys == nullptr || view.exact_values == nullptr) continue;
+    double gain = gain_of_keys(of, kv_head, page);
+    if (view.key_level < PageLevel::bits12) {
+      add(gain / plane, page, false, view.key_level < PageLevel::bits8 ? PageLevel::bits8 : PageLevel::bits12);
+      gain /= plane_factor;
+    }
+    if (view.key_level < PageLevel::exact) add(gain / exact, page, false, PageLevel::exact);
+    if (request_.metric == AttentionMetric::attention_tv) continue;
+    gain = gain_of_values(of, kv_head, page);
+    if (view.value_level == PageLevel::bits4) {
+      add(gain / plane, page, true, PageLevel::bits8);
+      gain /= plane_factor;
+    }
+    if (view.value_level < PageLevel::exact) add(gain / exact, page, true, PageLevel::exact);
+  }
+  std::ranges::sort(state_.steps_, [](const PromotionStep& a, const PromotionStep& b) {
+    if (a.gain != b.gain) return a.gain > b.gain;
+    return a.page != b.page ? a.page < b.page : a.level < b.level;
+  });
+}
+
+/// The certificate's error after so many steps, if each does what it usually does.
+double PromotionPlan::predict(std::size_t kv_head, std::size_t steps) const {
+  const std::size_t size = (4 * state_.group_ + 2) * state_.pages_;
+  std::copy_n(state_.statistics_.host() + kv_head * size, size, state_.predicted_.data());
+  const Statistics of = statistics_of(state_.predicted_.data());
+  for (std::size_t s = 0; s < steps; ++s) {
+    const PromotionStep& step = state_.steps_[s];
+    if (step.values) {
+      float& residual = of.value_residual[step.page];
+      residual = step.level == PageLevel::exact ? 0.0F : residual / plane_factor;
+      continue;
+    }
+    for (std::size_t i = 0; i < state_.group_; ++i) {
+      const std::size_t at = i * state_.pages_ + step.page;
+      if (of.radius[at] < 0.0F)
+        of.mass[at] = 0.0F;
+      else
+        of.radius[at] = step.level == PageLevel::exact ? 0.0F : of.radius[at] / plane_factor;
+    }
+  }
+  kernels::KvRead read = state_.reads_[kv_head];
+  read.log_sum_exp = state_.log_sum_exp_.host() + kv_head * state_.group_;
+  read.statistics = {of.max_logit, of.mass, of.radius, of.energy, of.value_residual, of.value_reach};
+  std::array<kernels::CertificateSums, kernels::max_group> sums;
+  kernels::certificate_sums({}, {.head_dim = dim_, .group = state_.group_, .scale = 1.0F}, {&read, 1},
+                            std::span(sums).first(state_.group_));
+  double error = 0.0;
+  for (std::size_t i = 0; i < state_.group_; ++i) {
+    const float* output = state_.output_.host() + (kv_head * state_.group_ + i) * dim_;
+    error = std::max(error, error_of(certify(sums[i], norm({output, dim_})), request_.metric));
+  }
+  return error;
+}
+
+void PromotionPlan::take(std::size_t kv_head, std::size_t steps) noexcept {
+  for (std::size_t s = 0; s < steps; ++s) {
+    const PromotionStep& step = state_.steps_[s];
+    auto& target = state_.targets_[kv_head * state_.pages_ + step.page];
+    target[step.values ? 1 : 0] = step.level;
+    target[1] = std::max(target[1], PageLevel::bits4);  // an omitted page comes with values too
+  }
+}
+
+void PromotionPlan::make() {
+  for (std::size_t i = 0; i < state_.targets_.size(); ++i)
+    state_.targets_[i] = {state_.tables_.host()[i].key_level, state_.tables_.host()[i].value_level};
+  for (std::size_t head = 0; head < state_.heads_; ++head) {
+    double error = 0.0;
+    for (std::size_t i = 0; i < state_.group_; ++i)
+      error = std::max(error, error_of(state_.certificates_[head * state_.group_ + i], request_.metric));
+    if (error <= request_.epsilon.value) continue;
+    list_steps(head);
+    std::size_t low = 0, high = state_.steps_.size();  // the fewest steps that are predicted to do, or all
+    while (low < high) {
+      const std::size_t middle = low + (high - low) / 2;
+      if (predict(head, middle) <= limit_)
+        high = middle;
+      else
+        low = middle + 1;
+    }
+    take(head, low);
+  }
+}
+
+}  // namespace mpp::llm
