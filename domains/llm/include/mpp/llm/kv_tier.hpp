@@ -78,7 +78,6 @@ class AttentionState {
   Mirrored<float> statistics_;                         // [heads][4 group + 2][pages]
   Mirrored<float> output_;                             // [heads][group][head_dim]
   Mirrored<double> log_sum_exp_;                       // [heads][group]
-  DeviceBlock metadata_;                               // of the page that is being coded: the cache's stays as it is
   std::array<DeviceBlock, 2> planes_;                  // that levels 2 and 3 have made
   Buffer<kernels::KvRead> reads_;                      // [heads]
   Buffer<kernels::CertificateSums> sums_;              // [heads][group]
