@@ -42,10 +42,12 @@ struct CapturedReads {
 /// Figures of all captured reads at one pair of levels, one number for each read.
 struct Tightness {
   std::vector<double> tv, true_tv, relative, true_relative;
-  std::vector<double> form_gain,
-      against_tokens;           ///< of long reads: e-form over ours; per-token e-form over ours, where > 0.05
-  std::vector<bool> long_read;  ///< the open page has less than half of the mass
-  std::size_t looser = 0;       ///< than the e-form or tanh of the largest radius, on the same radii
+  // of long reads
+  std::vector<double> form_gain;                ///< the e-form over our bound, on the same radii
+  std::vector<double> against_tokens;           ///< the e-form over codes of tokens, where above 0.05, over our bound
+  std::vector<double> supremum_against_tokens;  ///< the same over our supremum
+  std::vector<bool> long_read;                  ///< the open page has less than half of the mass
+  std::size_t looser = 0;                       ///< than the e-form or tanh of the largest radius, on the same radii
   ReadTally tally;
 
   [[nodiscard]] std::vector<double> of_long(const std::vector<double>& all) const {
@@ -94,7 +96,11 @@ inline void read_window(const CapturedReads& captured, const KvRows& rows, std::
       if (truth.last_page >= 0.5) continue;
       found.form_gain.push_back(e_form / certificate.attention_tv);
       const double token_form = token_codes.e_form(query, static_cast<double>(scale), oracle.logits());
-      if (token_form > 0.05) found.against_tokens.push_back(token_form / certificate.attention_tv);
+      if (token_form <= 0.05) continue;
+      found.against_tokens.push_back(token_form / certificate.attention_tv);
+      const double supremum = read.tv_supremum(h);
+      found.tally.tv_violations += truth.tv - truth.tv_blur > supremum ? 1 : 0;
+      found.supremum_against_tokens.push_back(token_form / supremum);
     }
   }
   found.tally.add(check.tally);
@@ -175,6 +181,7 @@ inline ReadTally measure_captured(Report& report, const std::filesystem::path& f
     if (levels.name != k8v4.name) continue;
     report.set("llm.form_gain", median(found.form_gain));
     report.set("llm.tightness_vs_e_form", median(found.against_tokens));
+    report.set("llm.tightness_vs_e_form_supremum", median(found.supremum_against_tokens));
     report.set("llm.tightness_reads", static_cast<double>(found.against_tokens.size()));
   }
   report.set("llm.looser_than_e_form", static_cast<double>(looser));

@@ -53,6 +53,19 @@ class GroupRead {
   [[nodiscard]] llm::AttentionCertificate certificate(std::size_t head) const {
     return llm::certify(sums_[head], output_norm(head));
   }
+  /// The largest total variation that any cache within the radii can have; no page may be omitted.
+  [[nodiscard]] double tv_supremum(std::size_t head) const {
+    const kernels::AttendRounding rounding = kernels::attend_rounding(pages_.size());
+    std::vector<llm::AttentionPage> pages;
+    for (std::size_t p = 0; p < pages_.size(); ++p)
+      pages.push_back({mass(head, p) * std::exp(max_logit(head, p) - log_sum_exp_[head]), radius(head, p), 0.0, 0.0});
+    llm::AttentionRead read;
+    read.pages = pages;
+    read.rounding.mass = {
+        rounding.mass + rounding.weight + rounding.log_sum_exp * std::max(1.0, std::fabs(log_sum_exp_[head])) + 1e-12,
+        static_cast<double>(page_tokens) * rounding.flushed};
+    return llm::attention_tv_supremum(read);
+  }
 
  private:
   [[nodiscard]] double at(std::size_t array, std::size_t head, std::size_t page) const {

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "attention_captured.hpp"
+#include "attention_server.hpp"
 #include "attention_soundness.hpp"
 #include "attention_timings.hpp"
 #include "bench_json.hpp"
@@ -27,7 +28,11 @@ int main(int argc, char** argv) try {
   bench::Report report("attention", "Certified attention: soundness, tightness, time per read");
   std::string captured = "out/attention";
   report.app().add_option("--captured", captured, "Folder of captured reads, as tools/capture_attention.py makes it");
+  std::string serve_folder;
+  report.app().add_option("--serve", serve_folder,
+                          "Answer lines on stdin about reads, and about the keys in this folder");
   if (const auto exit_code = report.parse(argc, argv)) return *exit_code;
+  if (!serve_folder.empty()) return bench::AttentionServer(serve_folder).serve();
   int status = 0;
   try {
     run_all(report, captured);

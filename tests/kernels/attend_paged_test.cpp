@@ -96,6 +96,29 @@ TEST_P(AttendPagedTest, KeepsItsPromiseForOneToFortyPagesOfMixedLevels) {
   }
 }
 
+TEST_P(AttendPagedTest, WeighsWithinItsRoundingWhereLogitsAreExact) {
+  // Small integers: nothing hides behind the error of a logit. Weights from 1 to far below what is flushed.
+  const Family family = families()[0];
+  for (const std::size_t head_dim : {32, 128})
+    for (const double slope : {0.0, 1.0 / 64, 0.25, 1.0, 4.0}) {
+      AttendPages pages(context(), KvType::float16, head_dim);
+      for (std::size_t p = 0; p < 9; ++p) {
+        const auto key = [slope, p](std::mt19937_64& random, std::size_t i, std::size_t j) {
+          return j == 0 ? -slope * static_cast<double>(i * 29 % 64 + 8 * (p * 5 % 9))
+                        : std::normal_distribution<double>()(random);
+        };
+        pages.add(exact_page(KvType::float16, head_dim, 30, key, family.sample), exact_level);
+        pages.set_levels(p, {PageLevel::exact, p % 3 == 0   ? PageLevel::exact
+                                               : p % 3 == 1 ? PageLevel::bits4
+                                                            : PageLevel::bits8});
+      }
+      std::vector<float> query(head_dim);
+      query[0] = 1.0F;
+      pages.set_queries(query, 1.0F);
+      EXPECT_EQ(AttendPromise(pages.scene, pages.read(), 0.0).broken(), "") << head_dim << ", slope " << slope;
+    }
+}
+
 TEST_P(AttendPagedTest, KeepsItsPromiseForTwoThousandPages) {
   const auto family = families();
   AttendPages pages = pages_of(

@@ -173,6 +173,20 @@ TEST_P(QuantizePageTest, RefusesShapesAndMissingMemory) {
     EXPECT_THROW(summarize_page(context(), KvType::float16, 64, page.target(), tokens), ShapeError);
 }
 
+TEST(QuantizePage, WritesTheSameBytesOnBothDevices) {
+  if (!available(Device::cuda)) GTEST_SKIP() << "cuda: not built in, or no such device here";
+  for (const KvType type : types)
+    for (const std::size_t head_dim : {32, 96, 128, 256})
+      for (const Family& family : families()) {
+        const ExactPage exact = exact_page(type, head_dim, 12, family.sample, family.sample);
+        const PageBytes here = DevicePage({.device = Device::cpu}, exact).to_host();
+        const PageBytes there = DevicePage({.device = Device::cuda}, exact).to_host();
+        EXPECT_EQ(here.metadata, there.metadata) << family.name << ", head_dim " << head_dim;
+        EXPECT_EQ(here.key_planes, there.key_planes) << family.name << ", head_dim " << head_dim;
+        EXPECT_EQ(here.value_planes, there.value_planes) << family.name << ", head_dim " << head_dim;
+      }
+}
+
 TEST(QuantizePage, TheReferenceKeepsThePromiseThatTheTestsAboveCheck) {
   for (const KvType type : types)
     for (const Family& family : families()) {

@@ -11,8 +11,10 @@ namespace mpp::reference {
 /// computed, is replaced by the logits of the decoded keys, with the error that folding q into integers may have.
 class AttendPromise {
  public:
-  AttendPromise(const AttendScene& scene, const AttendResult& result)
-      : scene_(scene), result_(result), rounding_(kernels::attend_rounding(scene.pages.size())) {}
+  /// @param logit_error  at most, where a scene is made so that logits are computed with less than that
+  AttendPromise(const AttendScene& scene, const AttendResult& result, double logit_error = HUGE_VAL)
+      : scene_(scene), result_(result), rounding_(kernels::attend_rounding(scene.pages.size())),
+        logit_error_(logit_error) {}
 
   /// The first promise that is broken, or nothing.
   [[nodiscard]] std::string broken() {
@@ -73,6 +75,7 @@ class AttendPromise {
       const double decoded_most = *std::max_element(decoded[p].begin(), decoded[p].end());
       double allowed = float_rounding(page.bytes, query, scale);
       if (page.key_level != PageLevel::exact) allowed += query_rounding(page.bytes, fold(page.bytes, query, scale));
+      allowed = std::min(allowed, logit_error_);
       const double off = std::fabs(result_.max_logit[at] - exact_most);
       if (result_.radius[at] > 0.0) worst_ratio_ = std::max(worst_ratio_, off / result_.radius[at]);
       expect(off <= result_.radius[at] + tiny(exact_most), where, "max_logit is ", result_.max_logit[at], ", exactly ",
@@ -148,6 +151,7 @@ class AttendPromise {
   const AttendScene& scene_;
   const AttendResult& result_;
   kernels::AttendRounding rounding_;
+  double logit_error_;
   std::string broken_;
   double worst_ratio_ = 0.0;
 };
