@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <mpp/core/error.hpp>
 #include <mpp/kernels/quantize_page.hpp>
@@ -100,8 +101,11 @@ double norm(std::span<const float> vector) {
 
 double AttentionResult::error(AttentionMetric metric) const noexcept {
   double most = 0.0;
-  for (const AttentionCertificate& head : heads)
-    most = std::max(most, metric == AttentionMetric::attention_tv ? head.attention_tv : head.output_relative);
+  for (const AttentionCertificate& head : heads) {
+    const double error = metric == AttentionMetric::attention_tv ? head.attention_tv : head.output_relative;
+    if (!(error <= std::numeric_limits<double>::infinity())) return std::numeric_limits<double>::quiet_NaN();
+    most = std::max(most, error);
+  }
   return most;
 }
 

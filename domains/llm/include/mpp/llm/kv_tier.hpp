@@ -51,7 +51,7 @@ struct AttentionResult {
   std::vector<AttentionCertificate> heads;  ///< [num_heads]
   std::vector<Promotion> promotions;        ///< for keep_promotions()
   std::size_t pages = 0;                    ///< that the read has, of all KV heads
-  /// The largest error of a head that the certificates allow.
+  /// The largest error of a head that the certificates allow. NaN if one of them is NaN.
   [[nodiscard]] double error(AttentionMetric metric) const noexcept;
 };
 
