@@ -101,7 +101,7 @@ void KvAppend::fill() {
     for (std::size_t head = 0; head < heads_; ++head) {
       Page& page = made(p, head) ? *made(p, head) : *open_page(p, head);
       const Target from = target(p, head);
-      cache_.store.summarize(page, from.exact[0], from.exact[1], tokens_of(p));
+      cache_.store.summarize(page, from.exact[0], from.exact[1], tokens_of(p), page.tokens);
     }
   }
   cache_.store.write_tags();

@@ -63,8 +63,8 @@ std::optional<Denial> PagedKvCache::promote(SequenceId sequence, const PageName&
                  kernels::page_exact_bytes(state_->geometry.head_dim));
     }
     copies.flush();
-    planes.metadata = page.metadata.address();  // written again, with what it holds
-    if (makes_planes) store.quantize({&planes, 1});
+    planes.metadata = page.metadata.address();
+    if (makes_planes) store.encode(planes);
     for (std::size_t b = have[0]; b < need[0]; ++b) page.key_planes[b] = std::move(key_planes[b]);
     for (std::size_t b = have[1]; b < need[1]; ++b) page.value_planes[b] = std::move(value_planes[b]);
     for (std::size_t which = 0; which < 2; ++which) {

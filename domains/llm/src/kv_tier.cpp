@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <mpp/core/error.hpp>
 #include <mpp/kernels/quantize_page.hpp>
@@ -49,7 +50,6 @@ Footprint base_bytes(const AttentionRequest& request, const ReadShape& shape) {
   return Mirrored<KvPage>::bytes(context, pages) +
          Mirrored<float>::bytes(context, shape.heads * statistics_per_head(shape)) +
          Mirrored<float>::bytes(context, queries * shape.dim) + Mirrored<double>::bytes(context, queries) +
-         DeviceBlock::bytes(context, kernels::page_metadata_bytes(shape.dim)) +
          Footprint::host(bytes_of<kernels::KvRead>(shape.heads) + bytes_of<kernels::CertificateSums>(queries) +
                          bytes_of<AttentionCertificate>(queries) + bytes_of<Targets>(pages) +
                          bytes_of<PromotionStep>(4 * shape.pages) + bytes_of<float>(statistics_per_head(shape)));
@@ -101,13 +101,16 @@ double norm(std::span<const float> vector) {
 
 double AttentionResult::error(AttentionMetric metric) const noexcept {
   double most = 0.0;
-  for (const AttentionCertificate& head : heads)
-    most = std::max(most, metric == AttentionMetric::attention_tv ? head.attention_tv : head.output_relative);
+  for (const AttentionCertificate& head : heads) {
+    const double error = metric == AttentionMetric::attention_tv ? head.attention_tv : head.output_relative;
+    if (!(error <= std::numeric_limits<double>::infinity())) return std::numeric_limits<double>::quiet_NaN();
+    most = std::max(most, error);
+  }
   return most;
 }
 
 AttentionState::AttentionState(std::pmr::memory_resource* memory)
-    : tables_(memory), statistics_(memory), output_(memory), log_sum_exp_(memory), metadata_(memory),
+    : tables_(memory), statistics_(memory), output_(memory), log_sum_exp_(memory),
       planes_{DeviceBlock(memory), DeviceBlock(memory)}, reads_(memory), sums_(memory), certificates_(memory),
       targets_(memory), steps_(memory), predicted_(memory) {}
 
@@ -141,7 +144,6 @@ void KvTier::start(const Request& request, State& state) const {
   state.statistics_.allocate(context, shape.heads * per_head);
   state.output_.allocate(context, queries * shape.dim);
   state.log_sum_exp_.allocate(context, queries);
-  state.metadata_.allocate(context, kernels::page_metadata_bytes(shape.dim));
   state.reads_.resize(shape.heads);
   state.sums_.resize(queries);
   state.certificates_.resize(queries);
@@ -189,8 +191,9 @@ void KvTier::promote(const Request& request, State& state, DeviceBlock& block) c
   for (std::size_t i = 0; i < tables.size(); ++i) {
     KvPage& page = tables[i];
     const Targets& target = state.targets_[i];
-    kernels::PageToQuantize made{
-        .keys = page.exact_keys, .values = page.exact_values, .metadata = state.metadata_.data()};
+    kernels::PageToQuantize made{.keys = page.exact_keys,
+                                 .values = page.exact_values,
+                                 .metadata = const_cast<std::byte*>(page.metadata)};  // encode_planes() only reads it
     const auto add = [&](std::size_t b, PageLevel level, const std::uint32_t*& plane, std::uint32_t*& out) {
       if (level == PageLevel::exact || b >= static_cast<std::size_t>(level) || plane != nullptr) return;
       plane = out = reinterpret_cast<std::uint32_t*>(next);
@@ -199,7 +202,7 @@ void KvTier::promote(const Request& request, State& state, DeviceBlock& block) c
     const bool codes = missing(page, target) > 0;
     for (std::size_t b = 0; b < 3; ++b) add(b, target[0], page.key_planes[b], made.key_planes[b]);
     for (std::size_t b = 0; b < 2; ++b) add(b, target[1], page.value_planes[b], made.value_planes[b]);
-    if (codes) kernels::quantize_page(request.cache->context(), geometry.type, geometry.head_dim, {&made, 1});
+    if (codes) kernels::encode_planes(request.cache->context(), geometry.type, geometry.head_dim, {&made, 1});
     page.key_level = target[0];
     page.value_level = target[1];
   }

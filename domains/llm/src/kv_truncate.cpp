@@ -45,7 +45,7 @@ void KvTruncate::prepare() {
       }
       copies.flush();
     }
-    cache_.store.summarize(page, exact[0], exact[1], rest_);
+    cache_.store.summarize(page, exact[0], exact[1], rest_, 0);
   }
   cache_.store.write_tags();
 }

@@ -104,8 +104,9 @@ kernels::PageToQuantize PageStore::to_quantize(const Page& page, const void* key
   return out;
 }
 
-void PageStore::summarize(const Page& page, const void* keys, const void* values, std::size_t tokens) {
-  kernels::summarize_page(context_, geometry_.type, geometry_.head_dim, to_quantize(page, keys, values), tokens);
+void PageStore::summarize(const Page& page, const void* keys, const void* values, std::size_t tokens,
+                          std::size_t known) {
+  kernels::summarize_page(context_, geometry_.type, geometry_.head_dim, to_quantize(page, keys, values), tokens, known);
 }
 
 // 0 is no generation: it marks memory that was given up.

@@ -76,9 +76,13 @@ class PageStore {
   [[nodiscard]] Slot acquire_plane() { return planes_.acquire(); }
   static Slot* open_exact(Page& page) noexcept { return page.exact[0] ? page.exact : page.device_exact; }
 
-  void summarize(const Page& page, const void* keys, const void* values, std::size_t tokens);
+  /// @param known  tokens that the metadata of the page was written for
+  void summarize(const Page& page, const void* keys, const void* values, std::size_t tokens, std::size_t known);
   void quantize(std::span<const kernels::PageToQuantize> pages) {
     kernels::quantize_page(context_, geometry_.type, geometry_.head_dim, pages);
+  }
+  void encode(const kernels::PageToQuantize& page) {
+    kernels::encode_planes(context_, geometry_.type, geometry_.head_dim, {&page, 1});
   }
   /// Metadata and planes of `page`, to be made from these exact numbers.
   [[nodiscard]] kernels::PageToQuantize to_quantize(const Page& page, const void* keys,

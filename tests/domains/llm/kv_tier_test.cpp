@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include <mpp/core/error.hpp>
 #include <mpp/core/memory/reservation.hpp>
 
@@ -52,15 +54,19 @@ std::vector<ReadScene> scenes() {
   return all;
 }
 
-// The output is as near to that of the exact cache as its certificate says. rms(v) is not above the longest value.
-void expect_sound(const Reads& reads, const Outcome<AttentionResult>& outcome) {
-  ASSERT_TRUE(outcome.raw.has_value());
-  for (std::size_t head = 0; head < outcome.raw->heads.size(); ++head) {
-    const AttentionCertificate& certificate = outcome.raw->heads[head];
-    const long double error = reads.scene.output_error(*outcome.raw, head);
-    EXPECT_LE(error, static_cast<long double>(certificate.output_error));
-    EXPECT_LE(error, static_cast<long double>(certificate.output_relative) * reads.scene.longest_value(head));
+// Heads whose output is further from that of the exact cache than `part` of what the certificate says. rms(v) is not above the
+// longest value.
+std::size_t violations(const Reads& reads, const AttentionResult& result, double part = 1.0) {
+  std::size_t found = 0;
+  for (std::size_t head = 0; head < result.heads.size(); ++head) {
+    const long double error = reads.scene.output_error(result, head);
+    const AttentionCertificate& certificate = result.heads[head];
+    const bool absolute = error <= static_cast<long double>(part * certificate.output_error);
+    const bool relative =
+        error <= static_cast<long double>(part * certificate.output_relative) * reads.scene.longest_value(head);
+    found += absolute && relative ? 0 : 1;
   }
+  return found;
 }
 
 class KvTierTest : public KernelTest {};
@@ -68,6 +74,7 @@ MPP_ON_ALL_DEVICES(KvTierTest);
 
 TEST_P(KvTierTest, ReleasesWhatIsWithinEpsilonOfTheExactRead) {
   std::array<std::size_t, 5> released{};
+  std::size_t shrunk = 0;
   for (const ReadScene& scene : scenes()) {
     const Reads reads(scene, context());
     for (const AttentionMetric metric : metrics)
@@ -78,13 +85,15 @@ TEST_P(KvTierTest, ReleasesWhatIsWithinEpsilonOfTheExactRead) {
         if (outcome.level < KvTier::exact) {
           EXPECT_LE(outcome.value().error(metric), epsilon);
         }
-        expect_sound(reads, outcome);
+        EXPECT_EQ(violations(reads, outcome.value()), 0U);
+        shrunk += violations(reads, outcome.value(), 0.02);
         ++released[outcome.level];
       }
     EXPECT_TRUE(reads.account.committed().empty());
   }
   for (const Level level : {KvTier::resident, KvTier::promoted, KvTier::exact}) EXPECT_GT(released[level], 0U) << level;
   EXPECT_GT(released[KvTier::promoted], 40U);
+  EXPECT_GT(shrunk, 20U);  // a certificate of a fiftieth would not have passed
 }
 
 TEST_P(KvTierTest, TheExactLevelIsTheReadOfTheExactCache) {
@@ -148,6 +157,20 @@ TEST_P(KvTierTest, AReadLeavesTheCacheAsItIs) {
   EXPECT_EQ(std::memcmp(views.data(), pages.data(), views.size_bytes()), 0);
 }
 
+TEST_P(KvTierTest, ReadsMayRunSideBySide) {
+  const ReadScene scene = scenes()[3];
+  const Reads reads(scene, context());
+  const auto alone = reads.serve(AttentionMetric::attention_output, 0.01);
+  std::vector<Outcome<AttentionResult>> together(8);
+  {
+    std::vector<std::jthread> threads;
+    for (auto& outcome : together)
+      threads.emplace_back([&] { outcome = reads.serve(AttentionMetric::attention_output, 0.01); });
+  }
+  for (const auto& outcome : together) EXPECT_EQ(outcome.value().output, alone.value().output);
+  EXPECT_TRUE(reads.account.committed().empty());
+}
+
 TEST_P(KvTierTest, EvictedPagesAreBoundedAndComeBackForTheRead) {
   const ReadScene scene({.num_kv_heads = 1, .head_dim = 64}, 2, 700, 1.0, 9);
   for (const AttentionMetric metric : metrics) {
@@ -156,7 +179,7 @@ TEST_P(KvTierTest, EvictedPagesAreBoundedAndComeBackForTheRead) {
       reads.cache.demote(reads.sequence, {0, 0, p}, PageLevel::omitted, PageLevel::omitted);
     const auto outcome = reads.serve(metric, 0.05);
     ASSERT_TRUE(outcome.certified());
-    expect_sound(reads, outcome);
+    EXPECT_EQ(violations(reads, outcome.value()), 0U);
     EXPECT_GT(outcome.level, KvTier::resident);
     const Level loose = reads.serve(metric, 1e9).level;
     EXPECT_EQ(loose, KvTier::resident);
@@ -232,7 +255,7 @@ TEST_P(KvTierTest, DraftsReadFourBits) {
   const AttentionController controller(drafts, reads.estimator, reads.account);
   const auto outcome = controller.serve(reads.request(AttentionMetric::attention_tv, 1.0), {.epsilon = {1.0}});
   EXPECT_EQ(outcome.level, KvTier::draft);
-  expect_sound(reads, outcome);
+  EXPECT_EQ(violations(reads, outcome.value()), 0U);
   EXPECT_GT(outcome.value().error(AttentionMetric::attention_tv),
             4.0 * reads.serve(AttentionMetric::attention_tv, 1.0).value().error(AttentionMetric::attention_tv));
 }

@@ -51,7 +51,7 @@ struct AttentionResult {
   std::vector<AttentionCertificate> heads;  ///< [num_heads]
   std::vector<Promotion> promotions;        ///< for keep_promotions()
   std::size_t pages = 0;                    ///< that the read has, of all KV heads
-  /// The largest error of a head that the certificates allow.
+  /// The largest error of a head that the certificates allow. NaN if one of them is NaN.
   [[nodiscard]] double error(AttentionMetric metric) const noexcept;
 };
 
@@ -78,7 +78,6 @@ class AttentionState {
   Mirrored<float> statistics_;                         // [heads][4 group + 2][pages]
   Mirrored<float> output_;                             // [heads][group][head_dim]
   Mirrored<double> log_sum_exp_;                       // [heads][group]
-  DeviceBlock metadata_;                               // of the page that is being coded: the cache's stays as it is
   std::array<DeviceBlock, 2> planes_;                  // that levels 2 and 3 have made
   Buffer<kernels::KvRead> reads_;                      // [heads]
   Buffer<kernels::CertificateSums> sums_;              // [heads][group]
