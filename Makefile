@@ -24,11 +24,12 @@ sanitize: deps ## all CPU tests under ASan and UBSan, the core tests under TSan
 
 demo: deps ## run the examples on embedded data; report in out/demo/report.html
 	@$(release)
-	@cmake --build --preset release --target quickstart ranking_pool speech_beam
+	@cmake --build --preset release --target quickstart ranking_pool speech_beam llm_attention
 	@mkdir -p out/demo
 	build/release/examples/quickstart
 	build/release/examples/ranking_pool --report out/demo/report.html
 	build/release/examples/speech_beam --report out/demo/report.html
+	build/release/examples/llm_attention --report out/demo/report.html
 
 bench: deps ## run every benchmark for under a minute each; JSON in out/bench
 	@$(release)

@@ -81,6 +81,7 @@ enum class SceneFamily {
   aligned,           ///< queries along the residual of a token: its error is the residual form of the radius
   channel_float16,   ///< ordinary keys and queries of one channel: the radius is half a step
   channel_bfloat16,  ///< the same with zeros that Half does not have
+  beyond_half,       ///< bfloat16 keys of one page and values of another that no code can hold
   families
 };
 
@@ -147,6 +148,14 @@ inline AttentionScene scene_of(SceneFamily family, Random& random) {
         return normal(r) * std::ldexp(1.0, static_cast<int>(j % 9) - 4) + (j % 5 == 0 ? 30.1 : 0.0);
       };
       key_norm *= 15.0;
+      break;
+    case SceneFamily::beyond_half:
+      type = KvType::bfloat16;
+      key = [](Random& r, std::size_t i, std::size_t j) { return (i < page_tokens && j == 3 ? 1e6 : 1.0) * normal(r); };
+      value = [](Random& r, std::size_t i, std::size_t j) {
+        return (i / page_tokens == 1 && j == 5 ? 1e6 : 1.0) * normal(r);
+      };
+      key_norm *= between(random, 0, 1) == 0 ? 1.0 : 1e5;
       break;
     case SceneFamily::unit_values:
       value = [dims](Random&, std::size_t i, std::size_t j) { return i % dims == j ? 1.0 : 0.0; };

@@ -60,6 +60,7 @@ constexpr CertificateSums nothing_known() noexcept {
           .lift = inf,
           .lift_variance = inf,
           .cosh_variance = inf,
+          .sinh = inf,
           .radius = inf,
           .excess_square = inf,
           .paged_excess = inf,
@@ -108,6 +109,11 @@ inline CertificateSums closed_sums(const PageTotals& totals, const AttendRoundin
   sums.lift = above(totals.lift * share_up, exact);
   sums.lift_variance = spread(totals.lift_square, totals.lift);
   sums.cosh_variance = 4.0 * spread(totals.half_cosh_square, totals.lift_square + 2.0 * totals.lift);
+  // sinh(c) = (e^c - 1) - (cosh(c) - 1) is at least half of e^c - 1: a slack of that on either side
+  const double sinh = totals.excess - 2.0 * (totals.lift_square + 2.0 * totals.lift),
+               lost = 4.0 * slack * totals.excess;
+  sums.sinh = above((sinh + lost) * share_up, exact);
+  sums.sinh_below = below((sinh - lost) * share_down, std::exp(totals.radius));
   sums.radius = sums.excess < inf ? totals.radius : inf;
   sums.excess_square = above(totals.excess_square * share_up, exact);
   sums.paged_excess = above(totals.paged_excess * up / std::sqrt(mass_down * energy_down), exact || no_values);

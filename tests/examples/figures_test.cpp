@@ -103,5 +103,17 @@ TEST(Figures, TheFinitenessCheckCatchesWhatIsNotANumber) {
   EXPECT_FALSE(finite("<polyline points=\"1,2 3,-inf \"/>"));
 }
 
+TEST(PageMap, NeighboursAtOneLevelAreOneRectangleAsWideAsTheirPages) {
+  const std::string drawing = svg(PageMap{"", {"low", "high"}, {{"row", {0, 0, 0, 1, 0, 0}}}});
+  const auto x = values(drawing, "rect", "x", "cool"), widths = values(drawing, "rect", "width", "cool");
+  ASSERT_EQ(widths.size(), 5u);  // two in the legend
+  EXPECT_NEAR(widths[2], 3.0 * widths[3], 1e-2);
+  EXPECT_NEAR(x[3], x[2] + widths[2], 1e-2);
+  EXPECT_NE(drawing.find("high: pages 3 to 3"), std::string::npos);
+  EXPECT_TRUE(finite(svg(PageMap{"", {"low"}, {{"none", {}}}})));
+}
+
+TEST(PageMap, RejectsALevelWithoutAName) { EXPECT_THROW((void)svg(PageMap{"", {"low"}, {{"row", {1}}}}), ShapeError); }
+
 }  // namespace
 }  // namespace mpp::examples

@@ -110,6 +110,7 @@ inline Sampler unit_values(std::size_t first) {
 inline double worst_radius_ratio(const AttendScene& scene, const AttendResult& result, std::size_t first) {
   const AttendRounding rounding = attend_rounding(1);
   const std::size_t dims = scene.shape.head_dim;
+  constexpr double weight_grid = 0x1p-39;  // of the heaviest: a device may multiply values with weights of 40 bits
   const double hidden = 2.0 * (rounding.weight + rounding.mass + rounding.page_weight + 0x1p-23);
   double worst = 0.0;
   for (std::size_t head = 0; head < scene.shape.group; ++head) {
@@ -120,7 +121,8 @@ inline double worst_radius_ratio(const AttendScene& scene, const AttendResult& r
       if (weight < 1e-30) continue;  // flushed
       // The error of the output is relative to the page, not to a token.
       const double logit = std::log(weight) + result.log_sum_exp[head];
-      const double blur = hidden + rounding.log_sum_exp * std::max(1.0, std::fabs(result.log_sum_exp[head]));
+      const double blur = hidden + weight_grid / (weight * result.mass[head]) +
+                          rounding.log_sum_exp * std::max(1.0, std::fabs(result.log_sum_exp[head]));
       const double off = std::fabs(logit - exact[i]) - blur;
       if (off > 0.0) worst = std::max(worst, result.radius[head] > 0.0 ? off / result.radius[head] : HUGE_VAL);
     }

@@ -64,6 +64,8 @@ constexpr Field fields[] = {
     {"lift", &CertificateSums::lift, &ExactSums::lift},
     {"lift_variance", &CertificateSums::lift_variance, &ExactSums::lift_variance},
     {"cosh_variance", &CertificateSums::cosh_variance, &ExactSums::cosh_variance},
+    {"sinh", &CertificateSums::sinh, &ExactSums::sinh},
+    {"sinh_below", &CertificateSums::sinh_below, &ExactSums::sinh, false},
     {"radius", &CertificateSums::radius, &ExactSums::radius},
     {"excess_square", &CertificateSums::excess_square, &ExactSums::excess_square},
     {"paged_excess", &CertificateSums::paged_excess, &ExactSums::paged_excess},
@@ -144,7 +146,7 @@ TEST_P(CertificateSumsTest, TheTestAboveCatchesASumThatForgetsTheRoundingOfTheRe
     EXPECT_GT(violations([&](CertificateSums& s) { s.*field.sum *= field.up ? 1.0 - 0x1p-6 : 1.0 + 0x1p-6; }, 1'000),
               0U)
         << field.name;
-  for (const Field& field : {fields[0], fields[1], fields[2], fields[3], fields[4], fields[8]})
+  for (const Field& field : {fields[0], fields[1], fields[2], fields[3], fields[4], fields[7], fields[8], fields[10]})
     EXPECT_GT(violations([&](CertificateSums& s) { s.*field.sum *= field.up ? 1.0 - 0x1p-16 : 1.0 + 0x1p-16; }, 1'000),
               0U)
         << field.name;

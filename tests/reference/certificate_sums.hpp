@@ -33,7 +33,8 @@ struct ReadStatistics {
 /// each mass, energy one way or the other, by the bits of `signs`.
 struct ExactSums {
   long double excess = 0.0L, variance = 0.0L, affinity = 0.0L, shrink = 0.0L, lift = 0.0L, lift_variance = 0.0L;
-  long double cosh_variance = 0.0L, radius = 0.0L, excess_square = 0.0L, paged_excess = 0.0L, value_residual = 0.0L;
+  long double cosh_variance = 0.0L, sinh = 0.0L, radius = 0.0L, excess_square = 0.0L, paged_excess = 0.0L,
+              value_residual = 0.0L;
   long double energy = 0.0L, omitted = 0.0L, omitted_reach = 0.0L, output_rounding = 0.0L;
 
   ExactSums(const ReadStatistics& read, std::size_t head, const kernels::AttendRounding& rounding,
@@ -74,6 +75,7 @@ struct ExactSums {
       shrink += m[p] * std::exp(-c);
       lift += m[p] * lifted(0.5L * c);
       cosh_lift += m[p] * lifted(c);
+      sinh += m[p] * std::sinh(c);
       radius = std::max(radius, c);
       paged_excess += rise * std::sqrt(m[p] * share_energy);
       value_residual += m[p] * read.value_residual[p];

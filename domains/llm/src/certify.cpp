@@ -18,7 +18,8 @@ void check(double sum, const char* field) {
 AttentionCertificate certify(const kernels::CertificateSums& sums, double output_norm) {
   check(sums.excess, "excess"), check(sums.variance, "variance"), check(sums.affinity, "affinity");
   check(sums.shrink, "shrink"), check(sums.lift, "lift"), check(sums.lift_variance, "lift_variance");
-  check(sums.cosh_variance, "cosh_variance"), check(sums.radius, "radius"), check(sums.excess_square, "excess_square");
+  check(sums.cosh_variance, "cosh_variance"), check(sums.sinh, "sinh"), check(sums.sinh_below, "sinh_below");
+  check(sums.radius, "radius"), check(sums.excess_square, "excess_square");
   check(sums.paged_excess, "paged_excess"), check(sums.value_residual, "value_residual");
   check(sums.energy, "energy"), check(sums.energy_below, "energy_below"), check(sums.omitted, "omitted");
   check(sums.omitted_reach, "omitted_reach"), check(sums.output_rounding, "output_rounding");

@@ -22,6 +22,28 @@ double angle_form(const CertificateSums& sums) noexcept {
   return bottom < infinity ? quotient_up(top, bottom) : 1.0;
 }
 
+/// k - 1 = sum m (cosh(c) - 1).
+double cosh_rise(const CertificateSums& sums) noexcept {
+  const double lift_square = sum_up(sums.lift_variance, product_up(sums.lift, sums.lift));
+  return sum_up(product_up(2.0, lift_square), product_up(4.0, sums.lift));
+}
+
+/// T5 of a total variation that is at most `most`.
+double set_form(const CertificateSums& sums, double most) noexcept {
+  const double mean = sums.sinh, least = sums.sinh_below;
+  const double square = sum_up(square_rise(cosh_rise(sums)), sums.cosh_variance);  // sum m sinh(c)^2
+  if (!(square < 1.0) || !(mean < 1.0)) return 1.0;
+  const double root = root_up(square), apart = root_up(sums.cosh_variance);
+  const double spread = root_up(at_least_zero(above(square - at_least_zero(below(least * least)))));
+  const double slope = root_up(product_up(root, at_least_zero(above(root - least))) * 0.5);
+  const double k = below(std::sqrt(below(1.0 + at_least_zero(below(least * least)))));
+  const double cut = below(below(k - slope) - product_up(root, most));
+  const double middle = below(below(k - spread) - product_up(2.0, product_up(mean, most)));
+  if (!(cut > 0.0) || !(middle > 0.0)) return 1.0;
+  const double of_cut = quotient_up(sum_up(0.25 * sum_up(mean, root), 0.5 * apart), cut);
+  return std::max(of_cut, quotient_up(0.5 * sum_up(mean, apart), middle));
+}
+
 /// Total variation over the tokens read alone.
 double read_tv(const CertificateSums& sums) noexcept {
   if (sums.excess == infinity) return 1.0;
@@ -31,7 +53,8 @@ double read_tv(const CertificateSums& sums) noexcept {
   const double affinity = at_least_zero(below(sums.affinity * sums.affinity));
   const double spread = below(sums.variance + affinity);  // Hellinger: V/(V + H^2)
   if (spread > 0.0 && spread < infinity) tv = std::min(tv, root_up(quotient_up(sums.variance, spread)));
-  return std::min(tv, angle_form(sums));
+  tv = std::min(tv, angle_form(sums));
+  return std::min(tv, set_form(sums, tv));
 }
 
 /// Largest share R / (Z + R) of the omitted weight in the exact softmax, Z >= shrink.
@@ -45,8 +68,7 @@ double omitted_share(const CertificateSums& sums) noexcept {
 double coupled_form(const CertificateSums& sums) noexcept {
   const double room = below(1.0 - sums.cosh_variance);
   if (!(room > 0.0)) return infinity;
-  const double lift_square = sum_up(sums.lift_variance, product_up(sums.lift, sums.lift));
-  const double k = sum_up(product_up(2.0, lift_square), product_up(4.0, sums.lift));
+  const double k = cosh_rise(sums);
   const double root = root_up(sum_up(square_rise(k), sums.cosh_variance));
   return quotient_up(sum_up(product_up(above(1.0 + k), root_up(sums.cosh_variance)), root), room);
 }

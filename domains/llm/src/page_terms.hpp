@@ -33,6 +33,8 @@ struct RadiusTerms {
   double lift_below = 0.0;  ///< rounded down: u
   double half_cosh = 0.0;   ///< (cosh(c) - 1) / 2 = u (u + 2)
   double half_cosh_below = 0.0;
+  double sinh = 0.0;  ///< sinh(c)
+  double sinh_below = 0.0;
 
   // Each is monotone in half_rise =: h, so an h that is too large errs to the safe side in each. u = h^2 / (2 (1 + h)).
   explicit RadiusTerms(double radius) noexcept
@@ -42,9 +44,11 @@ struct RadiusTerms {
     half_left = at_least_zero(below(1.0 / above(1.0 + half_rise)));
     lift = product_up(0.5, product_up(half_rise, half_fall));
     half_cosh = product_up(lift, above(lift + 2.0));
+    sinh = product_up(0.5, sum_up(rise, fall));
     // h is within 2^-47 of the true one, what is made of it here within 5 times that and a few roundings.
     lift_below = at_least_zero(lift * (1.0 - 0x1p-44) - 0x1p-1000);
     half_cosh_below = at_least_zero(half_cosh * (1.0 - 0x1p-44) - 0x1p-1000);
+    sinh_below = at_least_zero(sinh * (1.0 - 0x1p-44) - 0x1p-1000);
   }
 };
 

@@ -47,6 +47,8 @@ kernels::CertificateSums read_sums(const AttentionRead& read) noexcept {
     half_cosh_square = sum_up(half_cosh_square, product_up(product_up(mass, terms.half_cosh), terms.half_cosh));
     lift_below = at_least_zero(below(lift_below + below(least * terms.lift_below)));
     half_cosh_below = at_least_zero(below(half_cosh_below + below(least * terms.half_cosh_below)));
+    sums.sinh = sum_up(sums.sinh, product_up(mass, terms.sinh));
+    sums.sinh_below = at_least_zero(below(sums.sinh_below + below(least * terms.sinh_below)));
     fall = sum_up(fall, product_up(mass, terms.fall));
     half_fall = sum_up(half_fall, product_up(mass, terms.half_fall));
     sums.shrink = below(sums.shrink + below(least * below(terms.half_left * terms.half_left)));

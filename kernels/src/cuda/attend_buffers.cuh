@@ -3,7 +3,9 @@
 //
 // Rows are padded by 32 bytes, so that 4 rows, one for each lane t of a group, lie in different banks. A head of fewer than
 // 32 * steps channels is filled up with zeros on the way, which no sum notices. Exact numbers take more room than codes: they
-// come in two halves of 32 tokens, one after the other through the same memory.
+// come in parts, one after the other through the same memory: keys of 32 tokens, values of 16; 8-bit values of 32.
+#include <type_traits>
+
 #include <mpp/kernels/kv_page.hpp>
 
 #include "signs.cuh"
@@ -14,6 +16,7 @@ namespace mpp::kernels::cuda {
 inline constexpr unsigned warp = 32;
 inline constexpr unsigned tokens_of_page = page_tokens;
 inline constexpr unsigned half_page = tokens_of_page / 2;
+inline constexpr unsigned quarter_page = tokens_of_page / 4;
 
 template <unsigned steps>  // of 32 channels
 struct PageShape {
@@ -24,11 +27,12 @@ struct PageShape {
   static constexpr unsigned value_row = 4 * channels + pad;
   static constexpr unsigned value_plane = tokens_of_page / 8 * value_row;
   static constexpr unsigned exact_row = 2 * channels + pad;
-  static constexpr unsigned exact_half = half_page * exact_row;
+  static constexpr unsigned exact_keys = half_page * exact_row;
+  static constexpr unsigned exact_values = quarter_page * exact_row;
   static constexpr unsigned metadata = page_summary_bytes + 8 * channels + 2 * tokens_of_page;
   static constexpr unsigned larger(unsigned a, unsigned b) { return a > b ? a : b; }
-  static constexpr unsigned keys = larger(2 * key_plane, exact_half);
-  static constexpr unsigned values = larger(2 * value_plane, exact_half);
+  static constexpr unsigned keys = larger(2 * key_plane, exact_keys);
+  static constexpr unsigned values = larger(value_plane, exact_values);
 };
 
 /// Metadata in shared memory.
@@ -59,12 +63,15 @@ struct PageBuffers {
   KvPage pages[3];
 };
 
-/// visit(i) for i < count, a multiple of the warp, side by side.
-template <unsigned count, class Visit>
+/// visit(row, i) for i < width of each row, pieces of 16 bytes: the lanes of a warp side by side.
+template <unsigned rows, unsigned width, class Visit>
 __device__ void share_out(unsigned lane, Visit visit) {
-  static_assert(count % warp == 0);
+  constexpr unsigned at_once = width < warp ? warp / width : 1;
+  static_assert(rows % at_once == 0 && (width < warp ? warp : width) % (width < warp ? width : warp) == 0);
 #pragma unroll 8
-  for (unsigned first = 0; first < count; first += warp) visit(first + lane);
+  for (unsigned row = 0; row < rows; row += at_once)
+#pragma unroll
+    for (unsigned i = 0; i < width; i += warp) visit(row + (width < warp ? lane / width : 0), i + lane % width % warp);
 }
 
 /// Starts the copies of one warp; the caller ends a group.
@@ -82,54 +89,66 @@ struct PageCopies {
 
   __device__ void metadata(const std::byte* from, std::byte* to) const {
     constexpr unsigned summary = page_summary_bytes / 16, row = 4 * steps, norms = tokens_of_page / 8;
-    const unsigned there = head_dim / 8;
-    for (unsigned i = lane; i < summary + 4 * row + norms; i += warp) {
-      const unsigned field = (i - summary) / row, at = (i - summary) % row;
-      if (i < summary)
-        copy_16(to + 16 * i, from + 16 * i, true);
-      else if (field < 4)
-        copy_16(to + 16 * i, from + page_summary_bytes + 16 * (field * there + at), at < there);
-      else
-        copy_16(to + 16 * i, from + page_summary_bytes + 16 * (4 * there + at), true);
-    }
+    if (lane < summary) copy_16(to + 16 * lane, from + 16 * lane, true);
+    to += page_summary_bytes, from += page_summary_bytes;
+    with_dim([&](auto dim) {
+      share_out<4, row>(lane, [&](unsigned field, unsigned i) {
+        copy_16(to + 16 * (field * row + i), from + 2 * field * dim + 16 * i, i < dim / 8);
+      });
+      if (lane < norms) copy_16(to + 16 * (4 * row + lane), from + 8 * dim + 16 * lane, true);
+    });
   }
 
   __device__ void key_plane(const std::uint32_t* from, std::byte* to) const {
-    constexpr unsigned row = 4 * tokens_of_page / 16;
-    share_out<row * 4 * steps>(lane, [&](unsigned i) {
-      copy_16(to + i / row * Shape::key_row + i % row * 16, from + 4 * i, i / row < head_dim / 8);
+    with_dim([&](auto dim) {
+      share_out<4 * steps, 4 * tokens_of_page / 16>(lane, [&](unsigned row, unsigned i) {
+        copy_16(to + row * Shape::key_row + 16 * i, from + row * tokens_of_page + 4 * i, row < dim / 8);
+      });
     });
   }
 
-  __device__ void value_plane(const std::uint32_t* from, std::byte* to) const {
-    constexpr unsigned row = 8 * steps;
-    share_out<row * tokens_of_page / 8>(lane, [&](unsigned i) {
-      copy_16(to + i / row * Shape::value_row + i % row * 16, from + i / row * head_dim + 4 * (i % row),
-              i % row < head_dim / 4);
+  /// `rows` groups of 8 tokens.
+  template <unsigned rows>
+  __device__ void value_rows(const std::uint32_t* from, std::byte* to) const {
+    with_dim([&](auto dim) {
+      share_out<rows, 8 * steps>(lane, [&](unsigned row, unsigned i) {
+        copy_16(to + row * Shape::value_row + 16 * i, from + row * dim + 4 * i, i < dim / 4);
+      });
     });
+  }
+  /// Both planes of the tokens 32 half ... 32 half + 31.
+  __device__ void wide_values(const KvPage& page, unsigned half, std::byte* to) const {
+    constexpr unsigned rows = tokens_of_page / 16;
+    const std::size_t first = std::size_t{half} * rows * head_dim;
+    value_rows<rows>(page.value_planes[0] + first, to);
+    value_rows<rows>(page.value_planes[1] + first, to + rows * Shape::value_row);
   }
 
   /// Keys of the tokens 4 n + 2 half and 4 n + 2 half + 1, which become rows n and 16 + n.
   __device__ void exact_keys(const KvPage& page, unsigned half, std::byte* to) const {
-    constexpr unsigned row = 4 * steps;
-    share_out<row * half_page>(lane, [&](unsigned i) {
-      const unsigned slot = i / row, token = slot % 16 * 4 + 2 * half + slot / 16;
-      copy_16(to + slot * Shape::exact_row + i % row * 16, page.exact_keys + token * head_dim + 8 * (i % row),
-              token < page.tokens && i % row < head_dim / 8);
+    const std::uint16_t* const from = page.exact_keys;
+    const unsigned tokens = page.tokens;
+    with_dim([&](auto dim) {
+      share_out<half_page, 4 * steps>(lane, [&](unsigned row, unsigned i) {
+        const unsigned token = row % 16 * 4 + 2 * half + row / 16;
+        copy_16(to + row * Shape::exact_row + 16 * i, from + token * dim + 8 * i, token < tokens && i < dim / 8);
+      });
     });
   }
 
-  /// Values of the tokens 32 half ... 32 half + 31.
-  __device__ void exact_values(const KvPage& page, unsigned half, std::byte* to) const {
-    constexpr unsigned row = 4 * steps;
-    share_out<row * half_page>(lane, [&](unsigned i) {
-      const unsigned token = half * half_page + i / row;
-      copy_16(to + i / row * Shape::exact_row + i % row * 16, page.exact_values + token * head_dim + 8 * (i % row),
-              token < page.tokens && i % row < head_dim / 8);
+  /// Values of the tokens 16 quarter ... 16 quarter + 15.
+  __device__ void exact_values(const KvPage& page, unsigned quarter, std::byte* to) const {
+    const std::uint16_t* const from = page.exact_values;
+    const unsigned tokens = page.tokens;
+    with_dim([&](auto dim) {
+      share_out<quarter_page, 4 * steps>(lane, [&](unsigned row, unsigned i) {
+        const unsigned token = quarter * quarter_page + row;
+        copy_16(to + row * Shape::exact_row + 16 * i, from + token * dim + 8 * i, token < tokens && i < dim / 8);
+      });
     });
   }
 
-  /// What a page needs first. Nothing for a page that may not be read.
+  /// What a page needs first.
   __device__ void keys(const KvPage& page, std::byte* to) const {
     if (page.key_level == PageLevel::exact) {
       exact_keys(page, 0, to);
@@ -139,12 +158,22 @@ struct PageCopies {
     }
   }
   __device__ void values(const KvPage& page, std::byte* to) const {
-    if (page.value_level == PageLevel::exact) {
+    if (page.value_level == PageLevel::exact)
       exact_values(page, 0, to);
-    } else if (page.value_level != PageLevel::omitted) {
-      value_plane(page.value_planes[0], to);
-      if (page.value_level != PageLevel::bits4) value_plane(page.value_planes[1], to + Shape::value_plane);
-    }
+    else if (page.value_level == PageLevel::bits8)
+      wide_values(page, 0, to);
+    else if (page.value_level == PageLevel::bits4)
+      value_rows<tokens_of_page / 8>(page.value_planes[0], to);
+  }
+
+ private:
+  // With the number of channels as a constant where the head fills its buffers: addresses are then constants too.
+  template <class Copy>
+  __device__ void with_dim(Copy copy) const {
+    if (head_dim == Shape::channels)
+      copy(std::integral_constant<unsigned, Shape::channels>());
+    else
+      copy(head_dim);
   }
 };
 

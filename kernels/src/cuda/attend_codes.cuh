@@ -65,7 +65,7 @@ __device__ PageQuery code_query(const float4* query, const Metadata<steps>& meta
                                 std::uint32_t (&codes)[steps][2]) {
   const unsigned odd = lane / 4 % 2;
   float folded[steps][4];
-  float largest = 0.0F, base = 0.0F, sum = 0.0F, absolute = 0.0F;
+  float largest = 0.0F, base = 0.0F, absolute = 0.0F;
 #pragma unroll
   for (unsigned s = 0; s < steps; ++s) {
     const unsigned pair = 4 * (4 * s + lane % 4) + 1 - odd;  // rows 0, 1 and 4, 5, or 2, 3 and 6, 7
@@ -80,15 +80,14 @@ __device__ PageQuery code_query(const float4* query, const Metadata<steps>& meta
       const float fold = number[j] * step[j];
       folded[s][j] = fold;
       largest = fmaxf(largest, fabsf(fold));
-      base = fmaf(number[j], zero[j], base);
-      sum += fold;
+      base = fmaf(number[j], fmaf(128.0F, step[j], zero[j]), base);
       absolute += fabsf(fold);
     }
   }
   largest = over_query_lanes(largest, [](float a, float b) { return fmaxf(a, b); });
-  base = sum_of_query_lanes(base) + 128.0F * sum_of_query_lanes(sum);
+  base = sum_of_query_lanes(base);
   absolute = sum_of_query_lanes(absolute);
-  const float unit = largest / query_code_end;
+  const float unit = largest * (1.0F / query_code_end);
   const float per_unit = largest > least_query_end ? query_code_end / largest : 0.0F;
   float square = 0.0F;  // in units: squares of a small query would underflow
   int code_sum = 0;
@@ -117,8 +116,8 @@ template <bool wide>  // 8 bits
 __device__ inline void take_apart(std::uint32_t high, std::uint32_t low, std::uint32_t& rows_2637,
                                   std::uint32_t& rows_0415) {
   constexpr std::uint32_t upper = 0xF0F0F0F0U, lower = 0x0F0F0F0FU;
-  rows_2637 = wide ? (high & upper) | (low >> 4 & lower) : high >> 4 & lower;
-  rows_0415 = wide ? (high << 4 & upper) | (low & lower) : high & lower;
+  rows_2637 = wide ? select_bits(upper, high, low >> 4) : high >> 4 & lower;
+  rows_0415 = wide ? select_bits(upper, high << 4, low) : high & lower;
 }
 
 template <unsigned n>
@@ -195,22 +194,23 @@ __device__ inline void load_weight_codes(const std::uint32_t* bytes, unsigned la
 template <unsigned steps, unsigned groups>
 using Outputs = float[groups][steps][4];
 
-/// output += factor * sum of P_i v~_i, of the lane's head.
+/// output += factor * sum of P_i v~_i, of the lane's head: of all tokens, or of one half of them at 8 bits, the first of which
+/// takes the zeros and half steps of all.
 template <bool wide, unsigned steps, unsigned groups>
-__device__ void add_coded_values(const std::byte* values, const Metadata<steps>& metadata, unsigned lane,
+__device__ void add_coded_values(const std::byte* values, unsigned half, const Metadata<steps>& metadata, unsigned lane,
                                  const std::uint32_t (&weights)[groups][2][2], const int (&weight_sum)[groups],
                                  const float (&factor)[groups], Outputs<steps, groups>& output) {
   using Shape = PageShape<steps>;
   constexpr float level_step = wide ? 1.0F : 16.0F;
+  constexpr unsigned parts = wide ? 1 : 2;
   const std::byte* const at = values + lane % 4 * Shape::value_row + lane / 4 * 8;
 #pragma unroll
   for (unsigned b = 0; b < steps; ++b) {
     int sums[groups][2][4] = {};
 #pragma unroll
-    for (unsigned part = 0; part < 2; ++part) {
+    for (unsigned part = 0; part < parts; ++part) {
       const auto load = [&](unsigned plane, unsigned channel) {
-        return *reinterpret_cast<const uint2*>(at + plane * Shape::value_plane + 4 * part * Shape::value_row +
-                                               4 * (32 * b + channel));
+        return *reinterpret_cast<const uint2*>(at + 4 * (plane + part) * Shape::value_row + 4 * (32 * b + channel));
       };
       const uint2 high[2] = {load(0, 0), load(0, 16)};
       uint2 low[2] = {};
@@ -221,8 +221,16 @@ __device__ void add_coded_values(const std::byte* values, const Metadata<steps>&
         take_apart<wide>(n == 0 ? high[0].x : high[0].y, n == 0 ? low[0].x : low[0].y, codes[0], codes[2]);
         take_apart<wide>(n == 0 ? high[1].x : high[1].y, n == 0 ? low[1].x : low[1].y, codes[1], codes[3]);
 #pragma unroll
-        for (unsigned group = 0; group < groups; ++group)
-          multiply_unsigned(sums[group][n], codes, weights[group][part]);
+        for (unsigned group = 0; group < groups; ++group) {
+          const auto& weight = weights[group];
+          if constexpr (wide) {
+            const std::uint32_t of_half[2] = {half == 0 ? weight[0][0] : weight[1][0],
+                                              half == 0 ? weight[0][1] : weight[1][1]};
+            multiply_unsigned(sums[group][n], codes, of_half);
+          } else {
+            multiply_unsigned(sums[group][n], codes, weight[part]);
+          }
+        }
       }
     }
     const unsigned pair = 16 * b + lane / 4;
@@ -237,7 +245,7 @@ __device__ void add_coded_values(const std::byte* values, const Metadata<steps>&
       for (unsigned c = 0; c < 4; ++c) {
         const int* const sum = sums[group][c % 2] + c / 2 * 2;
         const float coded = steps_of[c] * static_cast<float>(256 * sum[0] + sum[1]);
-        const float shifted = fmaf(0.5F, steps_of[c], zeros[c]) * static_cast<float>(weight_sum[group]);
+        const float shifted = fmaf(0.5F, steps_of[c], zeros[c]) * static_cast<float>(half == 0 ? weight_sum[group] : 0);
         output[group][b][c] = fmaf(factor[group], coded + shifted, output[group][b][c]);
       }
   }

@@ -38,6 +38,13 @@ __device__ inline void multiply_floats(float (&sums)[4], const std::uint32_t (&a
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b.x), "r"(b.y), "f"(0.0F));
 }
 
+/// Bits of x where the mask has ones, of y where it has zeros: one instruction, which the compiler does not make of constants.
+__device__ inline std::uint32_t select_bits(std::uint32_t mask, std::uint32_t x, std::uint32_t y) {
+  std::uint32_t selected;
+  asm("lop3.b32 %0, %1, %2, %3, 0xCA;" : "=r"(selected) : "r"(mask), "r"(x), "r"(y));
+  return selected;
+}
+
 /// Starts to copy 16 bytes into shared memory; zeros, if they are not `there`: then nothing is read.
 __device__ inline void copy_16(void* shared, const void* global, bool there) {
   const auto to = static_cast<std::uint32_t>(__cvta_generic_to_shared(shared));

@@ -28,6 +28,7 @@ TEST(AttentionTv, TheTestsAboveCatchFalseForms) {
   EXPECT_GT(violations(variances_averaged, few), 0U);
   EXPECT_GT(violations(two_threshold_scan, few), 0U);
   EXPECT_GT(violations(tanh_to_nearest, few), 0U);
+  EXPECT_GT(violations(set_form_of_first_order, few), 0U);
   EXPECT_GT(violations([](const AttentionCase& read) { return 0.97 * supremum(read); }, {.cases = 2'000}), 0U);
   EXPECT_GT(violations([](const AttentionCase& read) { return 0.999 * closed(read); }, few), 0U);
 }
@@ -47,6 +48,9 @@ TEST(AttentionTv, NeverLooserThanTheFormsItReplaces) {
     ASSERT_LE(bound, e_form(read) * slack + zero);
     ASSERT_LE(bound, tanh_form(read) * slack + zero);
     ASSERT_LE(bound, min3(read) * slack + zero);
+    if (largest_radius(read) < 1.0) {  // k is taken as the root of 1 + the square of the mean of sinh(c)
+      ASSERT_LE(bound, set_form(read, bound) * 1.1 + zero);
+    }
     if (i % 50 == 0) {
       ASSERT_LE(supremum(read), bound);
     }
@@ -81,6 +85,21 @@ TEST(AttentionTv, SupremumIsWithinOnePerCentOfWhatIsAttained) {
     const double attained = attained_by_cutting(read);
     EXPECT_LE(attained, supremum(read) * (1.0 + 1e-12));
     EXPECT_LE(supremum(read), attained * 1.01 + 1e-12) << "closed form " << closed(read);
+  }
+}
+
+// A part m of the mass is compressed, with one radius. To first order the truth is c (1 + m)^2 / 8 from m = 1/3 on, and the closed
+// form c (m + sqrt(m)) / 4.
+TEST(AttentionTv, ClosedFormIsWithinAnEighthOfTheSupremumWhateverPartIsCompressed) {
+  for (const double m : {0.1, 0.25, 0.5, 0.75, 0.9, 1.0}) {
+    AttentionCase read;
+    read.tokens = {{0, std::log(m), {}}};
+    if (m < 1.0) read.tokens.push_back({1, std::log(1.0 - m), {}});
+    read.radius = {0.05, 0.0};
+    read.residual = {0.0, 0.0};
+    read.finish();
+    EXPECT_LE(closed(read), 1.125 * supremum(read)) << m;
+    EXPECT_NEAR(closed(read), std::min(0.05 * m, 0.0125 * (m + std::sqrt(m))), 0.003) << m;
   }
 }
 

@@ -176,7 +176,8 @@ TEST(DitheredAttention, IsSeveralTimesTighterThanTheDeterministicBound) {
     const DitheredOutcome outcome = attention(1e-6).read(dithered.read);
     double radius = 0.0;
     for (std::size_t j = 0; j < head_dim; ++j)
-      radius += 0.5 * of.scale * std::abs(static_cast<double>(of.query[j])) * dithered.keys[0].step(j, DitherLevel::bits8);
+      radius +=
+          0.5 * of.scale * std::abs(static_cast<double>(of.query[j])) * dithered.keys[0].step(j, DitherLevel::bits8);
     const AttentionPage page{1.0, radius, 1.0, 0.0};
     deterministic += attention_tv_bound({std::span(&page, 1), {}, 0.0, 0.0, {}});
     randomized += outcome.attention_tv.value();

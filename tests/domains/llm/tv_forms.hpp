@@ -56,7 +56,23 @@ inline double min3(const AttentionCase& read) {
   return at_most_one(std::min({0.5L * std::sqrt(a2) * g(0.5L * a1), a3 * g(a1), tangent}));
 }
 
+/// T5 with the smallest of the others for the total variation on its right-hand side.
+inline double set_form(const AttentionCase& read, double most, bool of_second_order = true) {
+  const long double k = mean(read, [](long double c) { return std::cosh(c); });
+  const long double first = mean(read, [](long double c) { return std::sinh(c); });
+  const long double root = std::sqrt(mean(read, [](long double c) { return std::sinh(c) * std::sinh(c); }));
+  const long double apart =
+      std::sqrt(std::max(0.0L, mean(read, [&](long double c) { return (std::cosh(c) - k) * (std::cosh(c) - k); })));
+  const long double spread = std::sqrt(std::max(0.0L, root * root - first * first));
+  const long double slope = std::sqrt(0.5L * root * std::max(0.0L, root - first));
+  if (!of_second_order) return at_most_one(0.25L * (first + root) / k);
+  const long double cut = k - slope - root * most, middle = k - spread - 2.0L * first * most;
+  if (cut <= 0.0L || middle <= 0.0L) return 1.0;
+  return at_most_one(std::max((0.25L * (first + root) + 0.5L * apart) / cut, 0.5L * (first + apart) / middle));
+}
+
 // False ones.
+inline double set_form_of_first_order(const AttentionCase& read) { return set_form(read, 1.0, false); }
 inline double spread_form(const AttentionCase& read) {
   const long double average = mean(read, [](long double c) { return c; }), c = largest_radius(read);
   const long double spread = mean(read, [&](long double x) { return std::abs(x - average); });

@@ -18,6 +18,8 @@ struct CertificateSums {
   double lift = 0.0;             ///< sum m (cosh(c/2) - 1)
   double lift_variance = 0.0;    ///< variance of cosh(c/2) under m
   double cosh_variance = 0.0;    ///< variance of cosh(c) under m
+  double sinh = 0.0;             ///< sum m sinh(c)
+  double sinh_below = 0.0;       ///< rounded down: sum m sinh(c)
   double radius = 0.0;           ///< the largest with m > 0
   double excess_square = 0.0;    ///< sum m (e^c - 1)^2
   double paged_excess = 0.0;     ///< sum (e^c - 1) sqrt(m E)
