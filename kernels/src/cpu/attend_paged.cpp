@@ -72,6 +72,7 @@ class GroupRead {
         omit(p, fields);
         continue;
       }
+      if (read_.statistics.energy != nullptr) load_squares(fields.value_norm);
       for (std::size_t g = 0; g < shape_.group; g += heads_together) {
         const std::size_t count = std::min(heads_together, shape_.group - g);
         with_count(count, [&](auto heads) { attend<heads()>(p, g, fields); });
@@ -130,7 +131,7 @@ class GroupRead {
       code_keys<count>(p, first, fields);
     for (std::size_t g = 0; g < count; ++g) {
       const bool energy = read_.statistics.energy != nullptr;
-      const PageWeights weights = weigh(weight_ + g * page_tokens, page.tokens, energy ? fields.value_norm : nullptr);
+      const PageWeights weights = weigh(weight_ + g * page_tokens, page.tokens, energy ? square_ : nullptr);
       share_[g] = admit(weights, running_[first + g], output_ + (first + g) * head_dim_, head_dim_);
       if (!energy) continue;
       const std::size_t at = (first + g) * read_.page_count + p;
@@ -235,6 +236,14 @@ class GroupRead {
     }
   }
 
+  void load_squares(const Half* norm) {
+    const Float f32;
+    for (std::size_t i = 0; i < page_tokens; i += hn::Lanes(f32)) {
+      const auto of = load_half(norm + i);
+      hn::StoreU(hn::Mul(of, of), f32, square_ + i);
+    }
+  }
+
   void finish() {
     for (std::size_t g = 0; g < shape_.group; ++g) {
       expects<ShapeError>(running_[g].total > 0.0 || std::isnan(running_[g].total),
@@ -256,6 +265,7 @@ class GroupRead {
   HWY_ALIGN float output_[max_group * max_head_dim];
   HWY_ALIGN float step_[max_head_dim];
   HWY_ALIGN float zero_[max_head_dim];
+  HWY_ALIGN float square_[page_tokens];  // of the norms of the page's values
   HWY_ALIGN float weight_[heads_together * page_tokens];
   HWY_ALIGN std::int16_t code_[heads_together * max_head_dim];
   HWY_ALIGN std::int32_t dot_[heads_together * max_head_dim];

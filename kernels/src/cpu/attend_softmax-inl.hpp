@@ -57,8 +57,8 @@ struct PageWeights {
   float energy;
 };
 
-// logits: [page_tokens], become weights e^(logit - max).  norms: null, if no energy is wanted.
-HWY_INLINE PageWeights weigh(float* HWY_RESTRICT logits, std::size_t tokens, const Half* HWY_RESTRICT norms) {
+// logits: [page_tokens], become weights e^(logit - max).  squares: of the norms of values; null, if no energy is wanted.
+HWY_INLINE PageWeights weigh(float* HWY_RESTRICT logits, std::size_t tokens, const float* HWY_RESTRICT squares) {
   const Float f32;
   const std::size_t lanes = hn::Lanes(f32);
   auto largest = hn::LoadU(f32, logits);
@@ -73,10 +73,7 @@ HWY_INLINE PageWeights weigh(float* HWY_RESTRICT logits, std::size_t tokens, con
     if (tokens < i + lanes) weight = hn::IfThenElseZero(hn::FirstN(f32, tokens < i ? 0 : tokens - i), weight);
     hn::StoreU(weight, f32, logits + i);
     mass = hn::Add(mass, weight);
-    if (norms != nullptr) {
-      const auto norm = load_half(norms + i);
-      energy = hn::MulAdd(hn::Mul(norm, norm), weight, energy);
-    }
+    if (squares != nullptr) energy = hn::MulAdd(hn::LoadU(f32, squares + i), weight, energy);
   }
   return {max_logit, hn::GetLane(hn::SumOfLanes(f32, mass)), hn::GetLane(hn::SumOfLanes(f32, energy))};
 }
