@@ -1,7 +1,6 @@
 #pragma once
 // One KV head: its pages at every level, and what the codes leave out, as doubles for the oracle.
-#include <cstring>
-#include <functional>
+#include <algorithm>
 #include <vector>
 
 #include <mpp/core/error.hpp>
@@ -80,12 +79,12 @@ class CodedHead {
 
   /// A key, or what its code stands for.
   [[nodiscard]] double key(std::size_t token, std::size_t channel, PageLevel level) const {
-    const auto at = fields(token / page_tokens);
-    return number(keys_.span()[token * head_dim_ + channel], at.key_step[channel], at.key_zero[channel], level);
+    if (level == PageLevel::exact || level == PageLevel::omitted)
+      return reference::stored_value(type_, keys_.span()[token * head_dim_ + channel]);
+    return codes_[token / page_tokens].key(token % page_tokens, channel, level);
   }
-  [[nodiscard]] double value(std::size_t token, std::size_t channel, PageLevel level) const {
-    const auto at = fields(token / page_tokens);
-    return number(values_.span()[token * head_dim_ + channel], at.value_step[channel], at.value_zero[channel], level);
+  [[nodiscard]] double value(std::size_t token, std::size_t channel) const {
+    return reference::stored_value(type_, values_.span()[token * head_dim_ + channel]);
   }
 
  private:
@@ -100,26 +99,21 @@ class CodedHead {
     for (std::size_t i = 0; i < 2; ++i) page.value_planes[i] = value_planes_[i].span().data() + p * plane_words();
     const std::size_t tokens = std::min(page_tokens, tokens_ - p * page_tokens);
     if (tokens < page_tokens) return kernels::summarize_page({}, type_, head_dim_, page, tokens);
-    if (fault == reference::QuantizerFault::none) return kernels::quantize_page({}, type_, head_dim_, std::array{page});
-    const std::size_t begin = p * page_tokens * head_dim_, count = page_tokens * head_dim_;
-    const auto made = reference::quantize_page({type_, head_dim_, std::span(rows.keys).subspan(begin, count)},
-                                               {type_, head_dim_, std::span(rows.values).subspan(begin, count)}, fault);
-    std::memcpy(page.metadata, made.metadata.data(), made.metadata.size());
-    for (std::size_t i = 0; i < 3; ++i)
-      std::copy(made.key_planes[i].begin(), made.key_planes[i].end(), page.key_planes[i]);
-    for (std::size_t i = 0; i < 2; ++i)
-      std::copy(made.value_planes[i].begin(), made.value_planes[i].end(), page.value_planes[i]);
-  }
-
-  /// The code is what the quantizer writes for this number, computed once more.
-  [[nodiscard]] double number(std::uint16_t bits, kernels::Half step, kernels::Half zero, PageLevel level) const {
-    const double exact = reference::stored_value(type_, bits);
-    if (level == PageLevel::exact || level == PageLevel::omitted) return exact;
-    const double z = reference::half_value(zero), s = reference::half_value(step);
-    if (s == 0.0) return z;
-    const int dropped = 12 - reference::bits_of(level);
-    const int code = static_cast<int>(std::clamp(std::floor((exact - z) / (s / 16.0)), 0.0, 4095.0)) >> dropped;
-    return z + (code + 0.5) * s * static_cast<double>(1 << dropped) / 16.0;
+    reference::PageBytes codes(head_dim_);
+    if (fault == reference::QuantizerFault::none) {
+      kernels::quantize_page({}, type_, head_dim_, std::array{page});
+      std::copy_n(page.metadata, metadata_bytes(), codes.metadata.data());
+      for (std::size_t i = 0; i < 3; ++i) std::copy_n(page.key_planes[i], plane_words(), codes.key_planes[i].data());
+    } else {
+      const std::size_t begin = p * page_tokens * head_dim_, count = page_tokens * head_dim_;
+      codes = reference::quantize_page({type_, head_dim_, std::span(rows.keys).subspan(begin, count)},
+                                       {type_, head_dim_, std::span(rows.values).subspan(begin, count)}, fault);
+      std::copy_n(codes.metadata.data(), metadata_bytes(), page.metadata);
+      for (std::size_t i = 0; i < 3; ++i) std::copy_n(codes.key_planes[i].data(), plane_words(), page.key_planes[i]);
+      for (std::size_t i = 0; i < 2; ++i)
+        std::copy_n(codes.value_planes[i].data(), plane_words(), page.value_planes[i]);
+    }
+    codes_.push_back(std::move(codes));
   }
 
   KvType type_;
@@ -128,6 +122,7 @@ class CodedHead {
   kernels::DeviceArray<std::byte> metadata_;
   std::array<kernels::DeviceArray<std::uint32_t>, 3> key_planes_;
   std::array<kernels::DeviceArray<std::uint32_t>, 2> value_planes_;
+  std::vector<reference::PageBytes> codes_;  ///< of full pages, for the oracle: its own reading of the planes
 };
 
 }  // namespace mpp::bench

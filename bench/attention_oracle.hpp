@@ -34,7 +34,7 @@ class AttentionOracle {
     value_square_.resize(tokens_);
     for (std::size_t i = 0; i < tokens_; ++i)
       for (std::size_t j = 0; j < dims_; ++j) {
-        const double key = head.key(i, j, PageLevel::exact), value = head.value(i, j, PageLevel::exact);
+        const double key = head.key(i, j, PageLevel::exact), value = head.value(i, j);
         keys_[j * tokens_ + i] = key;  // transposed: the sums of all tokens grow together
         key_errors_[j * tokens_ + i] = key - head.key(i, j, pages[i / page_tokens].key_level);
         values_[i * dims_ + j] = value;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <random>
 
 #include "attention_head.hpp"
@@ -32,17 +33,10 @@ using Numbers = std::function<double(Random&, std::size_t token, std::size_t cha
 inline KvRows rows_of(Random& random, KvType type, std::size_t tokens, std::size_t head_dim, const Numbers& key,
                       const Numbers& value) {
   KvRows rows{type, head_dim, {}, {}};
-  const auto stored = [type](double x) {
-    if (type == KvType::float16) return kernels::nearest_half(x).bits;
-    const auto narrow = static_cast<float>(x);
-    std::uint32_t bits = 0;
-    std::memcpy(&bits, &narrow, sizeof bits);
-    return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-  };
   for (std::size_t i = 0; i < tokens; ++i)
     for (std::size_t j = 0; j < head_dim; ++j) {
-      rows.keys.push_back(stored(key(random, i, j)));
-      rows.values.push_back(stored(value(random, i, j)));
+      rows.keys.push_back(reference::stored(type, key(random, i, j)));
+      rows.values.push_back(reference::stored(type, value(random, i, j)));
     }
   return rows;
 }

@@ -1,6 +1,5 @@
 #pragma once
 #include <functional>
-#include <optional>
 
 #include <mpp/kernels/quantize_page.hpp>
 
@@ -10,16 +9,8 @@
 namespace mpp::kernels {
 
 using reference::PageBytes;
+using reference::stored;
 using reference::StoredRows;
-
-/// The nearest stored number. Of bfloat16 too, where a double in between would round twice.
-inline std::uint16_t stored(KvType type, double value) {
-  if (type == KvType::float16) return nearest_half(value).bits;
-  const auto narrow = static_cast<float>(value);
-  std::uint32_t bits = 0;
-  std::memcpy(&bits, &narrow, sizeof bits);
-  return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
 
 /// The exact keys and values of one page, on the host.
 struct ExactPage {

@@ -28,6 +28,15 @@ inline double stored_value(KvType type, std::uint16_t bits) {
   return value;
 }
 
+/// The nearest stored number. Of bfloat16 too, where a double in between would round twice.
+inline std::uint16_t stored(KvType type, double value) {
+  if (type == KvType::float16) return kernels::nearest_half(value).bits;
+  const auto narrow = static_cast<float>(value);
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &narrow, sizeof bits);
+  return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
 /// Bits of a level's codes: 4, 8 or 12.
 constexpr int bits_of(PageLevel level) { return 4 * static_cast<int>(level); }
 
