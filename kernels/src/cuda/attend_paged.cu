@@ -1,7 +1,7 @@
 // A block takes a run of pages of one read, and all queries of the group, 8 at a time; each of its warps takes every fourth
 // page, alone: while it computes logits, the values of the page are on their way into shared memory, and while it adds up
-// values, the keys of its next page. With 8 warps to a multiprocessor some 100 KB are under way, several times what hides the
-// latency of device memory. At the end the sums of the 4 warps become one, and a second kernel merges the runs, both in the
+// values, the keys of its next page. With 8 or 12 warps to a multiprocessor up to 100 KB are under way, several times what
+// hides the latency of device memory. At the end the sums of the 4 warps become one, and a second kernel merges the runs, both in the
 // order of pages. How a read is cut into runs depends on its number of pages alone: no result depends on the other reads.
 #include <algorithm>
 
@@ -47,6 +47,9 @@ void launch(const Context& context, const Batch& batch, const Runs& runs, unsign
   constexpr auto bytes = static_cast<int>(std::max(sizeof(Block<steps, groups>), sizeof(WarpSums<steps, groups>)));
   const auto kernel = attend_kernel<steps, groups>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes), operation);
+  // Without this the driver may leave room for fewer blocks than registers allow.
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared),
+        operation);
   const auto head_blocks = static_cast<unsigned>((batch.shape.group + 4 * groups - 1) / (4 * groups));
   kernel<<<dim3(runs.most, batch.count, head_blocks), run_width, bytes, stream_of(context)>>>(batch, runs, faults);
   check_launch(operation);

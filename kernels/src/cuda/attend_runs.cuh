@@ -6,9 +6,10 @@
 
 namespace mpp::kernels::cuda {
 
-/// Runs of a read at most: its sums are then a few per cent of what is read.
-inline constexpr std::size_t max_runs = 64;
-inline constexpr std::size_t least_run = run_warps;
+/// Runs of a read at most, and pages of one at least: a warp has a few pages to amortise the start of its block over, and the
+/// sums of runs are a few per cent of what is read.
+inline constexpr std::size_t max_runs = 32;
+inline constexpr std::size_t least_run = 2 * run_warps;
 
 __host__ __device__ constexpr std::size_t pages_of_run(std::size_t page_count) {
   const std::size_t pages = (page_count + max_runs - 1) / max_runs;
