@@ -274,7 +274,7 @@ class Bench {
 
 int main(int argc, char** argv) {
   Report report("attend_gpu", "Speed of decode attention on a GPU beside a plain copy");
-  std::size_t tokens = std::size_t{1} << 21;
+  std::size_t tokens = std::size_t{1} << 23;  // 1.8 GB at K8V4: what a call costs beside its work is then little
   std::vector<std::size_t> contexts{4096, 32768, 131072};
   report.app().add_option("--tokens", tokens, "Tokens of all reads of a call together, a multiple of the contexts");
   report.app().add_option("--contexts", contexts, "Tokens of a read");

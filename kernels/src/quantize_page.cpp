@@ -36,15 +36,16 @@ void quantize_page(const Context& context, KvType type, std::size_t head_dim, st
       [&] { cuda::quantize_page(context, type, head_dim, pages); });
 }
 
-void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,
+void summarize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages,
                     std::size_t tokens, std::size_t known) {
-  check_page("summarize_page", head_dim, page);
+  check_head_dim("summarize_page", head_dim);
+  for (const PageToQuantize& page : pages) check_page("summarize_page", head_dim, page);
   expects<ShapeError>(tokens >= 1 && tokens <= page_tokens, "summarize_page: tokens is ", tokens, ", expected 1 to ",
                       page_tokens);
   expects<ShapeError>(known <= tokens, "summarize_page: known is ", known, ", expected at most tokens = ", tokens);
   dispatch(
-      context, [&] { cpu::summarize_page(context, type, head_dim, page, tokens, known); },
-      [&] { cuda::summarize_page(context, type, head_dim, page, tokens); });
+      context, [&] { cpu::summarize_page(context, type, head_dim, pages, tokens, known); },
+      [&] { cuda::summarize_page(context, type, head_dim, pages, tokens); });
 }
 
 void encode_planes(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {

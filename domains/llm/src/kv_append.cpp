@@ -45,9 +45,8 @@ void KvAppend::acquire() {
         made(p, head) = cache_.store.make_open(true);
     }
   }
-  if (!seals) return;
   batch_.reserve(heads_);
-  if (cache_.store.one_memory()) return;
+  if (!seals || cache_.store.one_memory()) return;
   staging_.resize(2 * heads_);
   for (Slot& slot : staging_) slot = cache_.store.acquire_device_exact();
 }
@@ -98,11 +97,15 @@ void KvAppend::fill() {
       seal(p, copies);
       continue;
     }
+    batch_.clear();
+    bool in_place = true;
     for (std::size_t head = 0; head < heads_; ++head) {
-      Page& page = made(p, head) ? *made(p, head) : *open_page(p, head);
       const Target from = target(p, head);
-      cache_.store.summarize(page, from.exact[0], from.exact[1], tokens_of(p), page.tokens);
+      in_place = in_place && !made(p, head);
+      const Page& page = made(p, head) ? *made(p, head) : *open_page(p, head);
+      batch_.push_back(cache_.store.to_quantize(page, from.exact[0], from.exact[1]));
     }
+    cache_.store.summarize(batch_, tokens_of(p), in_place ? before_ % page_tokens : 0);
   }
   cache_.store.write_tags();
 }
@@ -131,25 +134,33 @@ void KvAppend::commit() {
   copies.flush();
 }
 
-void expect_finite(KvCacheState& cache, std::span<const std::uint16_t> numbers, const char* argument) {
-  Charge charge;
-  kernels::HostBytes copy;
-  if (!cache.store.one_memory()) {
-    charge = Charge(cache.bookkeeping, Footprint::host(Bytes{numbers.size_bytes()}));
-    copy = kernels::HostBytes(cache.context, numbers.size_bytes());
-    const kernels::CopyItem all{reinterpret_cast<const std::byte*>(numbers.data()), copy.data(), numbers.size_bytes()};
-    kernels::paged_copy(cache.context, {&all, 1});
-    numbers = {reinterpret_cast<const std::uint16_t*>(copy.data()), numbers.size()};
-  }
-  const std::uint16_t exponent = cache.geometry.type == kernels::KvType::float16 ? 0x7C00U : 0x7F80U;
-  const auto bad = std::ranges::find_if(numbers, [&](std::uint16_t bits) { return (bits & exponent) == exponent; });
-  if (bad == numbers.end()) return;
-  const auto at = static_cast<std::size_t>(bad - numbers.begin());
-  const std::size_t dim = cache.geometry.head_dim, heads = cache.geometry.num_kv_heads;
-  const bool infinite = (*bad & ~(exponent | 0x8000U)) == 0;
+namespace {
+
+[[noreturn]] void refuse(const KvGeometry& geometry, const char* argument, std::size_t at, bool infinite) {
+  const std::size_t dim = geometry.head_dim, heads = geometry.num_kv_heads;
   throw ValueError(text("PagedKvCache::append: ", argument, " of token ", at / (dim * heads), ", KV head ",
                         at / dim % heads, ", channel ", at % dim, " is ", infinite ? "infinite" : "NaN",
                         ", expected a finite number"));
+}
+
+}  // namespace
+
+void expect_finite(const KvCacheState& cache, std::span<const std::uint16_t> numbers, const char* argument) {
+  const std::uint16_t exponent = cache.geometry.type == kernels::KvType::float16 ? 0x7C00U : 0x7F80U;
+  const std::span<std::byte> staging = cache.staging.span();
+  const std::size_t together = staging.empty() ? numbers.size() : staging.size() / sizeof(std::uint16_t);
+  for (std::size_t first = 0; first < numbers.size(); first += together) {
+    std::span<const std::uint16_t> part = numbers.subspan(first, std::min(together, numbers.size() - first));
+    if (!staging.empty()) {
+      const kernels::CopyItem item{reinterpret_cast<const std::byte*>(part.data()), staging.data(), part.size_bytes()};
+      kernels::paged_copy(cache.context, {&item, 1});
+      part = {reinterpret_cast<const std::uint16_t*>(staging.data()), part.size()};
+    }
+    const auto bad = std::ranges::find_if(part, [&](std::uint16_t bits) { return (bits & exponent) == exponent; });
+    if (bad != part.end())
+      refuse(cache.geometry, argument, first + static_cast<std::size_t>(bad - part.begin()),
+             (*bad & ~(exponent | 0x8000U)) == 0);
+  }
 }
 
 }  // namespace mpp::llm

@@ -40,6 +40,6 @@ class KvAppend {
 };
 
 /// @throws ValueError, naming token, KV head and channel of a number that is not finite
-void expect_finite(KvCacheState& cache, std::span<const std::uint16_t> numbers, const char* argument);
+void expect_finite(const KvCacheState& cache, std::span<const std::uint16_t> numbers, const char* argument);
 
 }  // namespace mpp::llm

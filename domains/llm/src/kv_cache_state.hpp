@@ -29,12 +29,20 @@ struct KvCacheState {
   Reservation data, tables, bookkeeping;
   LedgerResource table_memory{tables}, list_memory{bookkeeping};
   PageStore store;
+  Charge staging_charge;
+  kernels::HostBytes staging;  // of numbers of a CUDA device on their way to be checked; empty on the CPU
   std::pmr::map<std::uint64_t, KvSequence> sequences{&list_memory};
 
   KvCacheState(const kernels::Context& on, const KvGeometry& shape, Account account, const KvCacheOptions& chosen)
       : context(on), geometry(shape), options(chosen), data(account), tables(account), bookkeeping(account),
-        store(on, shape, chosen, data, &table_memory, bookkeeping, &list_memory) {}
+        store(on, shape, chosen, data, &table_memory, bookkeeping, &list_memory),
+        staging_charge(bookkeeping, Footprint::host({staging_bytes(on)})), staging(on, staging_bytes(on)) {
+    staging_charge.use();
+  }
 
+  static std::size_t staging_bytes(const kernels::Context& on) {
+    return on.device == kernels::Device::cpu ? 0 : std::size_t{1} << 16;
+  }
   [[nodiscard]] KvSequence& sequence(SequenceId id, const char* operation);
   [[nodiscard]] BlockTable& table(KvSequence& of, std::size_t layer, std::size_t kv_head) const {
     return of.tables[layer * geometry.num_kv_heads + kv_head];

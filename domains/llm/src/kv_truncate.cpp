@@ -45,7 +45,8 @@ void KvTruncate::prepare() {
       }
       copies.flush();
     }
-    cache_.store.summarize(page, exact[0], exact[1], rest_, 0);
+    const kernels::PageToQuantize open = cache_.store.to_quantize(page, exact[0], exact[1]);
+    cache_.store.summarize({&open, 1}, rest_, 0);
   }
   cache_.store.write_tags();
 }

@@ -104,11 +104,6 @@ kernels::PageToQuantize PageStore::to_quantize(const Page& page, const void* key
   return out;
 }
 
-void PageStore::summarize(const Page& page, const void* keys, const void* values, std::size_t tokens,
-                          std::size_t known) {
-  kernels::summarize_page(context_, geometry_.type, geometry_.head_dim, to_quantize(page, keys, values), tokens, known);
-}
-
 // 0 is no generation: it marks memory that was given up.
 void PageStore::tag(Page& page) {
   if (++last_generation_ == 0) ++last_generation_;

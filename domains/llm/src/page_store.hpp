@@ -76,8 +76,10 @@ class PageStore {
   [[nodiscard]] Slot acquire_plane() { return planes_.acquire(); }
   static Slot* open_exact(Page& page) noexcept { return page.exact[0] ? page.exact : page.device_exact; }
 
-  /// @param known  tokens that the metadata of the page was written for
-  void summarize(const Page& page, const void* keys, const void* values, std::size_t tokens, std::size_t known);
+  /// @param known  tokens that the metadata of the pages was written for
+  void summarize(std::span<const kernels::PageToQuantize> pages, std::size_t tokens, std::size_t known) {
+    kernels::summarize_page(context_, geometry_.type, geometry_.head_dim, pages, tokens, known);
+  }
   void quantize(std::span<const kernels::PageToQuantize> pages) {
     kernels::quantize_page(context_, geometry_.type, geometry_.head_dim, pages);
   }

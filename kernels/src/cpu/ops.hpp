@@ -46,7 +46,7 @@ void backward_bound(const Context& context, const BackwardGraph& graph, std::spa
                     std::span<const std::uint32_t> frame_begin, const BackwardOptions& options,
                     std::span<std::int32_t> scratch, std::span<std::int16_t> code, std::span<std::int64_t> offset);
 void quantize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages);
-void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,
+void summarize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages,
                     std::size_t tokens, std::size_t known);
 void encode_planes(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages);
 void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads);

@@ -183,6 +183,36 @@ void code_values(const Matrix& values, std::size_t head_dim, const PageFields<st
   summarize_values(values, head_dim, page_tokens, reach, fields);
 }
 
+void summarize_open(const PageToQuantize& page, std::size_t index, KvType type, std::size_t head_dim,
+                    std::size_t tokens, std::size_t known) {
+  const PageFields fields(page.metadata, head_dim);
+  PageSummary& summary = *fields.summary;
+  if (known == 0) summary = {.generation = summary.generation};
+  summary.tokens = static_cast<std::uint32_t>(tokens);
+  const std::size_t added = tokens - known;
+  if (added == 0) return;
+  Matrix matrix;
+  matrix.load(type, head_dim, added, page.keys + known * head_dim, "summarize_page", index, "key");
+  summary.key_reach = std::max(summary.key_reach, up(largest(exact_norms(matrix, head_dim, added))));
+  matrix.load(type, head_dim, added, page.values + known * head_dim, "summarize_page", index, "value");
+  const auto norms_added = exact_norms(matrix, head_dim, added);
+  if (known == 0 || up(largest(norms_added)) > summary.value_reach) {  // all norms are relative to it
+    if (known > 0) matrix.load(type, head_dim, tokens, page.values, "summarize_page", index, "value");
+    return summarize_values(matrix, head_dim, tokens, 0.0, fields);
+  }
+  for (std::size_t i = 0; i < added; ++i)
+    fields.value_norm[known + i] = relative_norm(norms_added[i], summary.value_reach);
+}
+
+// Codes of `wanted` planes as quantize_page() has made them, on a grid that it has made.
+void encode(Matrix& matrix, std::size_t head_dim, const Half* steps, const Half* zeros, bool rows_are_channels,
+            std::span<std::uint32_t* const> wanted) {
+  matrix.take_grid(head_dim, steps, zeros);
+  matrix.make_codes(head_dim);
+  for (std::size_t plane = 0; plane < wanted.size(); ++plane)
+    matrix.pack(head_dim, 8 - 4 * static_cast<int>(plane), rows_are_channels, wanted[plane]);
+}
+
 }  // namespace
 
 void quantize_page(const Context&, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {
@@ -204,34 +234,9 @@ void quantize_page(const Context&, KvType type, std::size_t head_dim, std::span<
   }
 }
 
-void summarize_page(const Context&, KvType type, std::size_t head_dim, const PageToQuantize& page, std::size_t tokens,
-                    std::size_t known) {
-  const PageFields fields(page.metadata, head_dim);
-  PageSummary& summary = *fields.summary;
-  if (known == 0) summary = {.generation = summary.generation};
-  summary.tokens = static_cast<std::uint32_t>(tokens);
-  const std::size_t added = tokens - known;
-  if (added == 0) return;
-  Matrix matrix;
-  matrix.load(type, head_dim, added, page.keys + known * head_dim, "summarize_page", 0, "key");
-  summary.key_reach = std::max(summary.key_reach, up(largest(exact_norms(matrix, head_dim, added))));
-  matrix.load(type, head_dim, added, page.values + known * head_dim, "summarize_page", 0, "value");
-  const auto norms_added = exact_norms(matrix, head_dim, added);
-  if (known == 0 || up(largest(norms_added)) > summary.value_reach) {  // all norms are relative to it
-    if (known > 0) matrix.load(type, head_dim, tokens, page.values, "summarize_page", 0, "value");
-    return summarize_values(matrix, head_dim, tokens, 0.0, fields);
-  }
-  for (std::size_t i = 0; i < added; ++i)
-    fields.value_norm[known + i] = relative_norm(norms_added[i], summary.value_reach);
-}
-
-// Codes of `wanted` planes as quantize_page() has made them, on a grid that it has made.
-void encode(Matrix& matrix, std::size_t head_dim, const Half* steps, const Half* zeros, bool rows_are_channels,
-            std::span<std::uint32_t* const> wanted) {
-  matrix.take_grid(head_dim, steps, zeros);
-  matrix.make_codes(head_dim);
-  for (std::size_t plane = 0; plane < wanted.size(); ++plane)
-    matrix.pack(head_dim, 8 - 4 * static_cast<int>(plane), rows_are_channels, wanted[plane]);
+void summarize_page(const Context&, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages,
+                    std::size_t tokens, std::size_t known) {
+  for (std::size_t p = 0; p < pages.size(); ++p) summarize_open(pages[p], p, type, head_dim, tokens, known);
 }
 
 void encode_planes(const Context&, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {

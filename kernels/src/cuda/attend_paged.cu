@@ -82,10 +82,9 @@ void attend_paged(const Context& context, const AttendShape& shape, std::span<co
       most = std::max(most, run_count(read.page_count));
     }
     const std::size_t rows = batch.count * most * shape.group;
-    const Scratch<float> outputs(context, rows * shape.head_dim, operation);
-    const Scratch<float> max_logits(context, rows, operation);
-    const Scratch<double> totals(context, rows, operation);
-    const Runs runs{outputs.get(), max_logits.get(), totals.get(), static_cast<unsigned>(most)};
+    const Scratch<double> sums(context, rows + (rows * (shape.head_dim + 1) + 1) / 2, operation);
+    auto* const floats = reinterpret_cast<float*>(sums.get() + rows);
+    const Runs runs{floats, floats + rows * shape.head_dim, sums.get(), static_cast<unsigned>(most)};
     if (shape.head_dim <= 64)
       launch<2>(context, batch, runs, faults.get());
     else if (shape.head_dim <= 128)

@@ -258,13 +258,14 @@ __global__ void __launch_bounds__(block_width)
 }
 
 __global__ void __launch_bounds__(block_width)
-    summarize_kernel(PageToQuantize page, unsigned tokens, KvType type, Layout layout, Position* first_bad) {
+    summarize_kernel(const PageToQuantize* pages, KvType type, Layout layout, Position* first_bad, unsigned tokens) {
   extern __shared__ __align__(16) std::byte memory[];
   __shared__ Norms norms;
+  const PageToQuantize& page = pages[blockIdx.x];
   const unsigned head_dim = layout.head_dim;
   const Fields fields(page.metadata, head_dim);
   Matrix matrix(memory, layout);
-  matrix.load(type, tokens, page.keys, 0, first_bad);
+  matrix.load(type, tokens, page.keys, 2 * Position{blockIdx.x}, first_bad);
   measure<key_kinds>(norms, key_kinds - 1, tokens,
                      [&](unsigned, unsigned token) { return exact_norm(matrix, head_dim, token); });
   if (threadIdx.x == 0) {
@@ -274,7 +275,7 @@ __global__ void __launch_bounds__(block_width)
     fields.summary->tokens = tokens;
     fields.summary->key_reach = rounded_up(norms.of(key_kinds - 1));
   }
-  matrix.load(type, tokens, page.values, 1, first_bad);
+  matrix.load(type, tokens, page.values, 2 * Position{blockIdx.x} + 1, first_bad);
   measure<value_kinds>(norms, value_kinds - 1, tokens,
                        [&](unsigned, unsigned token) { return exact_norm(matrix, head_dim, token); });
   write_value_norms(norms, 0.0, tokens, *fields.summary, fields.value_norm);
@@ -319,10 +320,10 @@ void expects_finite(Position bad, const char* operation) {
 
 namespace {
 
-// One block for each page, in either of the kernels that code pages.
-template <class Kernel>
+// One block for each page.
+template <class Kernel, class... More>
 void run_on_pages(Kernel kernel, const Context& context, KvType type, std::size_t head_dim,
-                  std::span<const PageToQuantize> pages, const char* operation) {
+                  std::span<const PageToQuantize> pages, const char* operation, More... more) {
   if (pages.empty()) return;
   const Layout layout{static_cast<unsigned>(head_dim)};
   const Scratch<PageToQuantize> views(context, pages.size(), operation);
@@ -331,7 +332,7 @@ void run_on_pages(Kernel kernel, const Context& context, KvType type, std::size_
   const DeviceValue<Position> first_bad(context, operation, 0xFF);
   allow_memory(kernel, layout, operation);
   kernel<<<grid_of(pages.size(), 1, operation), block_width, layout.bytes(), stream_of(context)>>>(
-      views.get(), type, layout, first_bad.get());
+      views.get(), type, layout, first_bad.get(), more...);
   check_launch(operation);
   expects_finite(first_bad.read(), operation);
 }
@@ -346,16 +347,9 @@ void encode_planes(const Context& context, KvType type, std::size_t head_dim, st
   run_on_pages(encode_kernel, context, type, head_dim, pages, "encode_planes");
 }
 
-void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,
+void summarize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages,
                     std::size_t tokens) {
-  constexpr const char* operation = "summarize_page";
-  const Layout layout{static_cast<unsigned>(head_dim)};
-  const DeviceValue<Position> first_bad(context, operation, 0xFF);
-  allow_memory(summarize_kernel, layout, operation);
-  summarize_kernel<<<1, block_width, layout.bytes(), stream_of(context)>>>(page, static_cast<unsigned>(tokens), type,
-                                                                           layout, first_bad.get());
-  check_launch(operation);
-  expects_finite(first_bad.read(), operation);
+  run_on_pages(summarize_kernel, context, type, head_dim, pages, "summarize_page", static_cast<unsigned>(tokens));
 }
 
 }  // namespace mpp::kernels::cuda

@@ -31,13 +31,18 @@ struct PageToQuantize {
 /// Tested by: tests/kernels/quantize_page_test.cpp
 void quantize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages);
 
-/// Writes what is known of a page without codes into its metadata: tokens, norms of values, key_reach and value_reach; the
-/// rest of the summary becomes 0. Its keys and values are those of an open page, tokens 1 ... page_tokens.
+/// Writes what is known of pages without codes into their metadata: tokens, norms of values, key_reach and value_reach; the
+/// rest of each summary becomes 0. Keys and values are those of open pages, tokens 1 ... page_tokens.
 ///
+/// @param pages  host array; all have as many tokens
 /// @param known  of the first tokens the metadata was written for: with them, a page that grows by a token is summarised in
 ///               the time of a token, to the same bytes
-void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,
+void summarize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages,
                     std::size_t tokens, std::size_t known = 0);
+inline void summarize_page(const Context& context, KvType type, std::size_t head_dim, const PageToQuantize& page,
+                           std::size_t tokens, std::size_t known = 0) {
+  summarize_page(context, type, head_dim, std::span(&page, 1), tokens, known);
+}
 
 /// Makes planes of pages that have been coded before, from the steps and zeros in their metadata, which is only read: the same
 /// planes as quantize_page() makes, and no norms. Keys or values without a plane to write may be null.

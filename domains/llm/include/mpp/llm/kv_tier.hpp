@@ -32,8 +32,8 @@ struct AttentionRequest {
   const PagedKvCache* cache = nullptr;
   SequenceId sequence;
   std::size_t layer = 0;
-  std::span<const float>
-      queries;         ///< [num_heads][head_dim], memory of the cache's device; head i reads KV head i / group
+  /// [num_heads][head_dim], memory of the cache's device; head i reads KV head i / (num_heads / num_kv_heads).
+  std::span<const float> queries;
   float scale = 0.0F;  ///< of the logits; 0: 1 / sqrt(head_dim)
   AttentionMetric metric = AttentionMetric::attention_tv;
   Epsilon epsilon{};  ///< that promotions aim at, usually the target's; 0 starts at the exact level
