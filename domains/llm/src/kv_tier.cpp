@@ -188,24 +188,33 @@ void KvTier::promote(const Request& request, State& state, DeviceBlock& block) c
   const std::size_t bytes = kernels::page_plane_bytes(geometry.head_dim);
   block.allocate(request.cache->context(), planes * bytes);
   std::byte* next = block.data();
+  std::array<kernels::PageToQuantize, 64> batch;
+  std::size_t coded = 0;
+  const auto encode = [&] {
+    kernels::encode_planes(request.cache->context(), geometry.type, geometry.head_dim, std::span(batch).first(coded));
+    coded = 0;
+  };
   for (std::size_t i = 0; i < tables.size(); ++i) {
     KvPage& page = tables[i];
     const Targets& target = state.targets_[i];
-    kernels::PageToQuantize made{.keys = page.exact_keys,
-                                 .values = page.exact_values,
-                                 .metadata = const_cast<std::byte*>(page.metadata)};  // encode_planes() only reads it
-    const auto add = [&](std::size_t b, PageLevel level, const std::uint32_t*& plane, std::uint32_t*& out) {
-      if (level == PageLevel::exact || b >= static_cast<std::size_t>(level) || plane != nullptr) return;
-      plane = out = reinterpret_cast<std::uint32_t*>(next);
-      next += bytes;
-    };
-    const bool codes = missing(page, target) > 0;
-    for (std::size_t b = 0; b < 3; ++b) add(b, target[0], page.key_planes[b], made.key_planes[b]);
-    for (std::size_t b = 0; b < 2; ++b) add(b, target[1], page.value_planes[b], made.value_planes[b]);
-    if (codes) kernels::encode_planes(request.cache->context(), geometry.type, geometry.head_dim, {&made, 1});
+    if (missing(page, target) > 0) {
+      if (coded == batch.size()) encode();
+      kernels::PageToQuantize& made = batch[coded++];
+      made = {.keys = page.exact_keys,
+              .values = page.exact_values,
+              .metadata = const_cast<std::byte*>(page.metadata)};  // encode_planes() only reads it
+      const auto add = [&](std::size_t b, PageLevel level, const std::uint32_t*& plane, std::uint32_t*& out) {
+        if (level == PageLevel::exact || b >= static_cast<std::size_t>(level) || plane != nullptr) return;
+        plane = out = reinterpret_cast<std::uint32_t*>(next);
+        next += bytes;
+      };
+      for (std::size_t b = 0; b < 3; ++b) add(b, target[0], page.key_planes[b], made.key_planes[b]);
+      for (std::size_t b = 0; b < 2; ++b) add(b, target[1], page.value_planes[b], made.value_planes[b]);
+    }
     page.key_level = target[0];
     page.value_level = target[1];
   }
+  encode();
 }
 
 void KvTier::materialise(const Request& request, State& state, Level level) const {
