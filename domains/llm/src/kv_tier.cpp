@@ -25,12 +25,6 @@ void require_one_page(std::span<KvPage> pages) {
   last.key_level = last.value_level = PageLevel::exact;
 }
 
-double norm(std::span<const float> vector) {
-  double square = 0.0;
-  for (const float x : vector) square += static_cast<double>(x) * static_cast<double>(x);
-  return std::sqrt(square);
-}
-
 }  // namespace
 
 double AttentionResult::error(AttentionMetric metric) const noexcept {

@@ -73,4 +73,10 @@ std::size_t most_planes(const AttentionRequest& request, const ReadShape& shape)
   return planes;
 }
 
+double norm(std::span<const float> vector) noexcept {
+  double square = 0.0;
+  for (const float x : vector) square += static_cast<double>(x) * static_cast<double>(x);
+  return std::sqrt(square);
+}
+
 }  // namespace mpp::llm

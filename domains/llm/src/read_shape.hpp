@@ -28,4 +28,7 @@ using Targets = std::array<kernels::PageLevel, 2>;  ///< of the keys and the val
 /// Planes of all pages together that are missing for these.
 [[nodiscard]] std::size_t most_planes(const AttentionRequest& request, const ReadShape& shape);
 
+/// Of an output, in double.
+[[nodiscard]] double norm(std::span<const float> vector) noexcept;
+
 }  // namespace mpp::llm
