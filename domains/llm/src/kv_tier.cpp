@@ -8,79 +8,13 @@
 #include <mpp/kernels/quantize_page.hpp>
 
 #include "promotion_plan.hpp"
+#include "read_shape.hpp"
 
 namespace mpp::llm {
 namespace {
 
 using kernels::KvPage;
 using kernels::PageLevel;
-using Targets = std::array<PageLevel, 2>;  // keys, values
-
-struct ReadShape {
-  std::size_t heads, group, pages, dim;
-};
-
-ReadShape check_request(const AttentionRequest& request) {
-  expects<ValueError>(request.cache != nullptr, "AttentionRequest: cache is null");
-  const KvGeometry& geometry = request.cache->geometry();
-  const std::size_t rows = request.queries.size() / geometry.head_dim, heads = geometry.num_kv_heads;
-  const std::size_t group = rows / heads;
-  expects<ShapeError>(
-      group >= 1 && group <= kernels::max_group && request.queries.size() == heads * group * geometry.head_dim,
-      "AttentionRequest: queries has ", request.queries.size(), " values, expected 1 to ", kernels::max_group,
-      " times num_kv_heads x head_dim = ", heads * geometry.head_dim);
-  expects<ValueError>(request.scale >= 0.0F && std::isfinite(request.scale), "AttentionRequest: scale is ",
-                      request.scale, ", expected a finite number >= 0");
-  expects<ValueError>(request.metric <= AttentionMetric::attention_output, "AttentionRequest: metric is ",
-                      static_cast<int>(request.metric), ", expected attention_tv or attention_output");
-  expects<ValueError>(request.epsilon.value >= 0.0, "AttentionRequest: epsilon is ", request.epsilon.value,
-                      ", expected >= 0");
-  const std::size_t pages = request.cache->pages(request.sequence, request.layer, 0).size();
-  expects<ShapeError>(pages >= 1 && pages <= kernels::max_read_pages, "AttentionRequest: layer ", request.layer,
-                      " has ", pages, " pages, expected 1 to ", kernels::max_read_pages);
-  return {heads, group, pages, geometry.head_dim};
-}
-
-std::size_t statistics_per_head(const ReadShape& shape) { return (4 * shape.group + 2) * shape.pages; }
-
-// Everything but planes.
-Footprint base_bytes(const AttentionRequest& request, const ReadShape& shape) {
-  const kernels::Context& context = request.cache->context();
-  const std::size_t queries = shape.heads * shape.group, pages = shape.heads * shape.pages;
-  return Mirrored<KvPage>::bytes(context, pages) +
-         Mirrored<float>::bytes(context, shape.heads * statistics_per_head(shape)) +
-         Mirrored<float>::bytes(context, queries * shape.dim) + Mirrored<double>::bytes(context, queries) +
-         Footprint::host(bytes_of<kernels::KvRead>(shape.heads) + bytes_of<kernels::CertificateSums>(queries) +
-                         bytes_of<AttentionCertificate>(queries) + bytes_of<Targets>(pages) +
-                         bytes_of<PromotionStep>(4 * shape.pages) + bytes_of<float>(statistics_per_head(shape)));
-}
-
-std::size_t missing(const std::uint32_t* const* planes, PageLevel target) {
-  if (target == PageLevel::exact) return 0;
-  std::size_t n = 0;
-  for (std::size_t b = 0; b < static_cast<std::size_t>(target); ++b) n += planes[b] == nullptr ? 1 : 0;
-  return n;
-}
-std::size_t missing(const KvPage& page, const Targets& target) {
-  return missing(page.key_planes, target[0]) + missing(page.value_planes, target[1]);
-}
-Footprint plane_bytes(const AttentionRequest& request, const ReadShape& shape, std::size_t planes) {
-  return DeviceBlock::bytes(request.cache->context(), planes * kernels::page_plane_bytes(shape.dim));
-}
-
-// The most that promotion adds to a page, exact numbers apart.
-Targets most(const KvPage& page, AttentionMetric metric) {
-  if (page.key_level == PageLevel::exact || page.exact_keys == nullptr) return {page.key_level, page.value_level};
-  const PageLevel values = metric == AttentionMetric::attention_tv ? PageLevel::bits4 : PageLevel::bits8;
-  return {PageLevel::bits12, std::max(page.value_level, values)};
-}
-std::size_t most_planes(const AttentionRequest& request, const ReadShape& shape) {
-  std::size_t planes = 0;
-  for (std::size_t head = 0; head < shape.heads; ++head)
-    for (const KvPage& page : request.cache->pages(request.sequence, request.layer, head))
-      planes += missing(page, most(page, request.metric));
-  return planes;
-}
 
 void require_one_page(std::span<KvPage> pages) {
   if (std::ranges::any_of(pages, [](const KvPage& page) { return page.key_level != PageLevel::omitted; })) return;
@@ -89,12 +23,6 @@ void require_one_page(std::span<KvPage> pages) {
                       "KvTier: all pages are evicted, and the last one's exact numbers dropped: "
                       "there is nothing to read");
   last.key_level = last.value_level = PageLevel::exact;
-}
-
-double norm(std::span<const float> vector) {
-  double square = 0.0;
-  for (const float x : vector) square += static_cast<double>(x) * static_cast<double>(x);
-  return std::sqrt(square);
 }
 
 }  // namespace
@@ -132,14 +60,15 @@ Footprint KvTier::increment(const Request& request, const State& state, Level le
   if (level != promoted && level != promoted_again) return bytes;
   if (!state.planned_) return bytes + plane_bytes(request, shape, most_planes(request, shape));
   std::size_t planes = 0;
-  for (std::size_t i = 0; i < state.targets_.size(); ++i) planes += missing(state.tables_.host()[i], state.targets_[i]);
+  for (std::size_t i = 0; i < state.targets_.size(); ++i)
+    planes += missing_planes(state.tables_.host()[i], state.targets_[i]);
   return bytes + plane_bytes(request, shape, planes);
 }
 
 void KvTier::start(const Request& request, State& state) const {
   const ReadShape shape = check_request(request);
   const kernels::Context& context = request.cache->context();
-  const std::size_t queries = shape.heads * shape.group, per_head = statistics_per_head(shape);
+  const std::size_t queries = shape.heads * shape.group, per_head = shape.statistics();
   state.tables_.allocate(context, shape.heads * shape.pages);
   state.statistics_.allocate(context, shape.heads * per_head);
   state.output_.allocate(context, queries * shape.dim);
@@ -182,30 +111,39 @@ void KvTier::promote(const Request& request, State& state, DeviceBlock& block) c
   const KvGeometry& geometry = request.cache->geometry();
   const std::span<KvPage> tables(state.tables_.host(), state.tables_.size());
   if (!state.planned_)
-    for (std::size_t i = 0; i < tables.size(); ++i) state.targets_[i] = most(tables[i], request.metric);
+    for (std::size_t i = 0; i < tables.size(); ++i) state.targets_[i] = highest_targets(tables[i], request.metric);
   std::size_t planes = 0;
-  for (std::size_t i = 0; i < tables.size(); ++i) planes += missing(tables[i], state.targets_[i]);
+  for (std::size_t i = 0; i < tables.size(); ++i) planes += missing_planes(tables[i], state.targets_[i]);
   const std::size_t bytes = kernels::page_plane_bytes(geometry.head_dim);
   block.allocate(request.cache->context(), planes * bytes);
   std::byte* next = block.data();
+  std::array<kernels::PageToQuantize, 64> batch;
+  std::size_t coded = 0;
+  const auto encode = [&] {
+    kernels::encode_planes(request.cache->context(), geometry.type, geometry.head_dim, std::span(batch).first(coded));
+    coded = 0;
+  };
   for (std::size_t i = 0; i < tables.size(); ++i) {
     KvPage& page = tables[i];
     const Targets& target = state.targets_[i];
-    kernels::PageToQuantize made{.keys = page.exact_keys,
-                                 .values = page.exact_values,
-                                 .metadata = const_cast<std::byte*>(page.metadata)};  // encode_planes() only reads it
-    const auto add = [&](std::size_t b, PageLevel level, const std::uint32_t*& plane, std::uint32_t*& out) {
-      if (level == PageLevel::exact || b >= static_cast<std::size_t>(level) || plane != nullptr) return;
-      plane = out = reinterpret_cast<std::uint32_t*>(next);
-      next += bytes;
-    };
-    const bool codes = missing(page, target) > 0;
-    for (std::size_t b = 0; b < 3; ++b) add(b, target[0], page.key_planes[b], made.key_planes[b]);
-    for (std::size_t b = 0; b < 2; ++b) add(b, target[1], page.value_planes[b], made.value_planes[b]);
-    if (codes) kernels::encode_planes(request.cache->context(), geometry.type, geometry.head_dim, {&made, 1});
+    if (missing_planes(page, target) > 0) {
+      if (coded == batch.size()) encode();
+      kernels::PageToQuantize& made = batch[coded++];
+      made = {.keys = page.exact_keys,
+              .values = page.exact_values,
+              .metadata = const_cast<std::byte*>(page.metadata)};  // encode_planes() only reads it
+      const auto add = [&](std::size_t b, PageLevel level, const std::uint32_t*& plane, std::uint32_t*& out) {
+        if (level == PageLevel::exact || b >= static_cast<std::size_t>(level) || plane != nullptr) return;
+        plane = out = reinterpret_cast<std::uint32_t*>(next);
+        next += bytes;
+      };
+      for (std::size_t b = 0; b < 3; ++b) add(b, target[0], page.key_planes[b], made.key_planes[b]);
+      for (std::size_t b = 0; b < 2; ++b) add(b, target[1], page.value_planes[b], made.value_planes[b]);
+    }
     page.key_level = target[0];
     page.value_level = target[1];
   }
+  encode();
 }
 
 void KvTier::materialise(const Request& request, State& state, Level level) const {

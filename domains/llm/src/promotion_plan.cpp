@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "read_shape.hpp"
+
 namespace mpp::llm {
 namespace {
 
@@ -13,12 +15,6 @@ constexpr float plane_factor = 15.0F;
 
 double error_of(const AttentionCertificate& certificate, AttentionMetric metric) noexcept {
   return metric == AttentionMetric::attention_tv ? certificate.attention_tv : certificate.output_relative;
-}
-
-double norm(std::span<const float> vector) noexcept {
-  double square = 0.0;
-  for (const float x : vector) square += static_cast<double>(x) * static_cast<double>(x);
-  return std::sqrt(square);
 }
 
 }  // namespace
