@@ -1,8 +1,8 @@
 // A block takes a run of pages of one read, and all queries of the group, 8 at a time; each of its warps takes every fourth
 // page, alone: while it computes logits, the values of the page are on their way into shared memory, and while it adds up
-// values, the keys of its next page. With 8 or 12 warps to a multiprocessor up to 100 KB are under way, several times what
-// hides the latency of device memory. At the end the sums of the 4 warps become one, and a second kernel merges the runs, both in the
-// order of pages. How a read is cut into runs depends on its number of pages alone: no result depends on the other reads.
+// values, the keys of its next page. At the end the sums of the 4 warps become one, and a second kernel merges the runs, both
+// in the order of pages. How a read is cut into runs depends on its number of pages alone: no result depends on the other
+// reads.
 #include <algorithm>
 
 #include "attend_runs.cuh"
