@@ -145,6 +145,24 @@ TEST_P(KvTierTest, KeptPromotionsServeTheNextReadAtOnce) {
     }
 }
 
+TEST_P(KvTierTest, PlansForValuesThatAreShorterThanTheirCodes) {
+  // Values are 0 but for a token that weighs little: codes of 4 bits stand for half a step of its size. An output made of
+  // those is longer than the values that a plan promises allow.
+  ReadScene scene({.num_kv_heads = 1, .head_dim = 64}, 2, 450, 1.0, 1);
+  for (std::size_t t = 0; t < scene.tokens; ++t)
+    for (std::size_t c = 0; c < 64; ++c) {
+      scene.values[t * 64 + c] = kernels::nearest_half(t % 64 == 63 ? 1.0 : 0.0).bits;
+      if (t % 64 == 63)
+        scene.keys[t * 64 + c] = kernels::nearest_half(-0.5 * static_cast<double>(scene.queries[c])).bits;
+    }
+  const Reads reads(scene, context());
+  for (const double epsilon : {0.5, 0.1, 0.01}) {
+    const auto outcome = reads.serve(AttentionMetric::attention_output, epsilon);
+    EXPECT_TRUE(outcome.certified()) << epsilon;
+    EXPECT_EQ(violations(reads, outcome.value()), 0U) << epsilon;
+  }
+}
+
 TEST_P(KvTierTest, AReadLeavesTheCacheAsItIs) {
   const ReadScene scene = scenes().front();
   const Reads reads(scene, context());
