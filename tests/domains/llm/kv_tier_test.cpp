@@ -163,6 +163,46 @@ TEST_P(KvTierTest, PlansForValuesThatAreShorterThanTheirCodes) {
   }
 }
 
+TEST_P(KvTierTest, KeepingStopsAtADenialAndAtAPageThatHasLostMemory) {
+  ReadScene scene({.num_kv_heads = 1, .head_dim = 64}, 1, 640, 1.0, 6);
+  Ledger ledger(Footprint::host({64U << 20}) + Footprint::device({64U << 20}));
+  PagedKvCache cache(context(), scene.geometry, ledger.open(ledger.root(), "cache"), {.slab_slots = 1});
+  const SequenceId sequence = scene.fill(cache);
+  const auto queries = upload(scene.queries);
+  const KvTier tier;
+  const AttentionBound estimator;
+  const AttentionController controller(tier, estimator, ledger.open(ledger.root(), "reads"));
+  const AttentionRequest request{.cache = &cache,
+                                 .sequence = sequence,
+                                 .queries = queries.span(),
+                                 .metric = AttentionMetric::attention_output,
+                                 .epsilon = {0.01}};
+  const auto outcome = controller.serve(request, {.epsilon = {0.01}});
+  ASSERT_GE(outcome.value().promotions.size(), 2U);
+  const std::size_t planes = cache.usage().planes;
+  {
+    Reservation ballast(ledger.root());
+    EXPECT_FALSE(ballast.try_grow(ledger.root().limit() - ledger.root().committed()).has_value());
+    EXPECT_TRUE(keep_promotions(cache, sequence, outcome.value()).has_value());
+    EXPECT_EQ(cache.usage().planes, planes);
+  }
+  cache.demote(sequence, {0, 0, outcome.value().promotions[1].page.page}, PageLevel::bits4, PageLevel::bits4);
+  EXPECT_THROW(static_cast<void>(keep_promotions(cache, sequence, outcome.value())), kernels::StalePage);
+}
+
+TEST(AttentionResult, ErrorIsThatOfTheWorstHeadAndNaNIfOneIs) {
+  constexpr double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  AttentionResult result;
+  result.heads = {{0.1, 5.0, 0.3}, {0.4, 9.0, 0.2}, {0.2, 7.0, 0.1}};
+  EXPECT_EQ(result.error(AttentionMetric::attention_tv), 0.4);
+  EXPECT_EQ(result.error(AttentionMetric::attention_output), 0.3);
+  result.heads[1].output_relative = inf;
+  EXPECT_EQ(result.error(AttentionMetric::attention_output), inf);
+  result.heads[0].output_relative = nan;
+  EXPECT_TRUE(std::isnan(result.error(AttentionMetric::attention_output)));
+  EXPECT_EQ(result.error(AttentionMetric::attention_tv), 0.4);
+}
+
 TEST_P(KvTierTest, AReadLeavesTheCacheAsItIs) {
   const ReadScene scene = scenes().front();
   const Reads reads(scene, context());
@@ -268,7 +308,7 @@ TEST_P(KvTierTest, ReturnsEverythingWhenTheLedgerIsTooSmallForAnyOfItsLevels) {
 
 TEST_P(KvTierTest, DraftsReadFourBits) {
   const ReadScene scene = scenes()[1];
-  const Reads reads(scene, context());
+  Reads reads(scene, context());
   const KvTier drafts(KvTier::draft);
   const AttentionController controller(drafts, reads.estimator, reads.account);
   const auto outcome = controller.serve(reads.request(AttentionMetric::attention_tv, 1.0), {.epsilon = {1.0}});
@@ -276,6 +316,9 @@ TEST_P(KvTierTest, DraftsReadFourBits) {
   EXPECT_EQ(violations(reads, outcome.value()), 0U);
   EXPECT_GT(outcome.value().error(AttentionMetric::attention_tv),
             4.0 * reads.serve(AttentionMetric::attention_tv, 1.0).value().error(AttentionMetric::attention_tv));
+  ASSERT_FALSE(reads.cache.promote(reads.sequence, {0, 0, 3}, PageLevel::exact, PageLevel::bits8).has_value());
+  const auto again = controller.serve(reads.request(AttentionMetric::attention_tv, 1.0), {.epsilon = {1.0}});
+  EXPECT_EQ(again.value().output, outcome.value().output);  // whatever else the cache holds
 }
 
 TEST_P(KvTierTest, WithoutExactNumbersThereIsNoExactLevel) {
