@@ -263,7 +263,12 @@ class CountingResource final : public std::pmr::memory_resource {
 
 TEST_P(KvTierTest, AsksForExactlyTheBytesItUsesAndNeverForMoreThanItsClaim) {
   for (const ReadScene& scene : scenes()) {
-    const Reads reads(scene, context());
+    Reads reads(scene, context());
+    // Pages that lack all, and pages that lack nothing but a plane of values.
+    for (const std::size_t p : {1, 3, 5})
+      ASSERT_FALSE(reads.cache.promote(reads.sequence, {0, 0, p}, PageLevel::exact, PageLevel::bits4).has_value());
+    for (const std::size_t p : {0, 4})
+      reads.cache.demote(reads.sequence, {0, 0, p}, PageLevel::omitted, PageLevel::omitted);
     for (const AttentionMetric metric : metrics)
       for (const double epsilon : {0.05, 0.002, 1e-9})
         for (const std::vector<Level>& levels : {std::vector<Level>{0, 1, 2, 3, 4}, {1, 2, 4}, {2, 3}, {3}, {4}}) {
