@@ -14,7 +14,7 @@ inline constexpr float query_code_end = 32639.0F;
 inline constexpr float weight_code_end = 32767.0F;
 /// Weights below e^-87 become e^-87: normal numbers on every device.
 inline constexpr float least_exponent = -87.0F;
-/// |q' - u Q| per channel in units of u: half, and 4 roundings of a number of up to 32639 units.
+/// |q' - u Q| per channel in units of u: half, and 5 roundings of a number of up to 32639 units.
 inline constexpr float query_code_error = 0.52F;
 /// Relative: radii are sums and roots of up to 256 terms in float.
 inline constexpr float radius_slack = 1.0F + 0x1p-16F;

@@ -121,7 +121,8 @@ inline CertificateSums closed_sums(const PageTotals& totals, const AttendRoundin
   sums.energy = above(totals.energy * up / energy_down, no_values);
   const double floor = 4.0 * certificate_floor(rounding) * totals.reach * totals.reach;  // twice of weights of about 1
   sums.energy_below = below(totals.energy * down / energy_up - floor, totals.reach * totals.reach);
-  sums.output_rounding = above(totals.output_rounding * std::max(up, 1.0 + 4.0 * slack), no_values);
+  const double underflow = no_values ? 0.0 : rounding.underflow * std::max(totals.reach, 0x1p-20);
+  sums.output_rounding = above(totals.output_rounding * std::max(up, 1.0 + 4.0 * slack) + underflow, no_values);
   sums.omitted = totals.omitted == 0.0 ? 0.0 : above(totals.omitted * up, false);
   sums.omitted_reach = totals.omitted_reach >= 0.0 ? totals.omitted_reach : inf;
   return sums;

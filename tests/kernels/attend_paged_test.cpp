@@ -119,6 +119,51 @@ TEST_P(AttendPagedTest, WeighsWithinItsRoundingWhereLogitsAreExact) {
     }
 }
 
+TEST_P(AttendPagedTest, WeighsWhatIsFarBelowWithinItsRounding) {
+  // The difference of two logits that are exact is not, where the smaller one is beyond 64: half a step of floats there.
+  if (GetParam() == Device::cuda) GTEST_SKIP() << "weights below 2^-39 of the page are not seen in an output";
+  const AttendRounding rounding = attend_rounding(1);
+  double worst = 0.0;
+  for (int half_steps = 1; half_steps < 64; half_steps += 2) {
+    const double top = std::ldexp(half_steps, -18);
+    const auto key = [top](std::mt19937_64&, std::size_t i, std::size_t j) {
+      return j > 0 ? 0.0 : i == 0 ? top : -64.0 - static_cast<double>(i) / 4.0;
+    };
+    const auto value = [](std::mt19937_64&, std::size_t i, std::size_t j) { return i == j && i > 0 ? 1.0 : 0.0; };
+    AttendPages pages(context(), KvType::float16, 64);
+    pages.add_open(exact_page(KvType::float16, 64, 1, key, value));
+    std::vector<float> query(64);
+    query[0] = 1.0F;
+    pages.set_queries(query, 1.0F);
+    const AttendResult result = pages.read();
+    for (std::size_t i = 1; i < page_tokens; ++i) {
+      const double exact = std::exp(-64.0 - static_cast<double>(i) / 4.0 - top);
+      worst = std::max(worst, std::fabs(result.output[i] / exact - 1.0));
+    }
+  }
+  EXPECT_LE(worst, rounding.weight + 0x1p-23);
+  EXPECT_GT(worst, 0x1p-18);
+}
+
+TEST_P(AttendPagedTest, ChargesForSharesThatUnderflow) {
+  // The heaviest page has values of 0; the other one's share is no normal float, or none at all.
+  for (const double below : {88.0, 95.0, 103.0, 104.0, 110.0, 150.0})
+    for (const bool first : {false, true}) {
+      AttendPages pages(context(), KvType::bfloat16, 32);
+      for (const bool heavy : {first, !first}) {
+        const double size = heavy ? 0.0 : 1e30;
+        pages.add_open(exact_page(
+            KvType::bfloat16, 32, 1,
+            [=](std::mt19937_64&, std::size_t, std::size_t j) { return j == 0 && !heavy ? -below : 0.0; },
+            [=](std::mt19937_64&, std::size_t, std::size_t) { return size; }));
+      }
+      std::vector<float> query(32);
+      query[0] = 1.0F;
+      pages.set_queries(query, 1.0F);
+      EXPECT_EQ(AttendPromise(pages.scene, pages.read(), 0.0).broken(), "") << below << ' ' << first;
+    }
+}
+
 TEST_P(AttendPagedTest, KeepsItsPromiseForTwoThousandPages) {
   const auto family = families();
   AttendPages pages = pages_of(
@@ -151,6 +196,20 @@ TEST_P(AttendPagedTest, BoundsPagesThatAreLeftOut) {
         ASSERT_EQ(broken(pages.scene, pages.read()), "") << keys.name << ", " << kind.name << " queries";
       }
     }
+}
+
+TEST_P(AttendPagedTest, BoundsATokenAtTheEndOfItsRange) {
+  // Of one channel the bound is the logit of the largest key, 256 steps of 2^-5 above 0, but for rounding.
+  const Family borders = families()[7];
+  AttendPages pages(context(), KvType::float16, 64);
+  for (unsigned seed : {1, 2}) pages.add(exact_page(KvType::float16, 64, seed, borders.sample, borders.sample), k8v4);
+  pages.set_levels(1, left_out);
+  std::vector<float> query(64);
+  for (int i = 0; i < 64; ++i) {
+    query[0] = 1.0F + static_cast<float>(i) * 0.01F;
+    pages.set_queries(query, 0.1F);
+    ASSERT_EQ(broken(pages.scene, pages.read()), "") << query[0];
+  }
 }
 
 TEST_P(AttendPagedTest, BoundsAPageWithoutCodesThatIsLeftOut) {
@@ -205,6 +264,45 @@ TEST_P(AttendPagedTest, RadiusCoversTheWorstRoundingOfAQuery) {
     }
   }
   EXPECT_GT(worst, 0.7);  // otherwise the scene is not what it is meant to be
+}
+
+TEST_P(AttendPagedTest, RadiusOfOneChannelIsHalfAStepAndNotMuchMore) {
+  // Token 0 is at the lower end of its cell at every level. A query of one channel leaves the residual norm behind.
+  const Family borders = families()[7];
+  AttendPages pages(context(), KvType::float16, 64);
+  pages.add(exact_page(KvType::float16, 64, 22, borders.sample, unit_values(0)), exact_level);
+  std::vector<float> query(64);
+  query[0] = 1.0F;
+  pages.set_queries(query, 1.0F);
+  for (const PageLevel level : {PageLevel::bits4, PageLevel::bits8}) {
+    pages.set_levels(0, {level, PageLevel::exact});
+    const double ratio = worst_radius_ratio(pages.scene, pages.read(), 0);
+    EXPECT_LE(ratio, 1.0);
+    EXPECT_GT(ratio, level == PageLevel::bits4 ? 0.96 : 0.75);
+  }
+}
+
+TEST_P(AttendPagedTest, RadiusCoversRoundingThatAddsUp) {
+  // Every sum goes the same way: products of one sign and size. Keys of one value cost no codes, but a large zero.
+  for (const PageLevel level : {PageLevel::bits8, PageLevel::exact}) {
+    double worst = 0.0;
+    for (const std::size_t head_dim : {32, 128, 256}) {
+      const auto key = [](std::mt19937_64&, std::size_t, std::size_t) { return 1024.0; };
+      AttendPages pages(context(), KvType::float16, head_dim);
+      pages.add(exact_page(KvType::float16, head_dim, 23, key, key), exact_level);
+      pages.set_levels(0, {level, PageLevel::exact});
+      for (int i = 1; i < 64; ++i) {
+        pages.set_queries(std::vector<float>(head_dim, 1.0F + static_cast<float>(i) * 0.0123F), 1.0F);
+        const AttendResult result = pages.read();
+        AttendPromise promise(pages.scene, result);
+        ASSERT_EQ(promise.broken(), "");
+        worst = std::max(worst, promise.worst_ratio());
+      }
+    }
+    if (GetParam() == Device::cpu) {  // on CUDA few numbers are added in a row
+      EXPECT_GT(worst, 1.0 / 32.0) << static_cast<int>(level);
+    }
+  }
 }
 
 TEST_P(AttendPagedTest, IsTheSameWithoutStatistics) {

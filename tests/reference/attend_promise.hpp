@@ -113,13 +113,14 @@ class AttendPromise {
   void check_output(std::size_t head, const std::vector<std::vector<double>>& decoded, double most, double error) {
     const std::size_t pages = scene_.pages.size();
     std::vector<double> output(dims());
-    double sum = 0.0, told = 0.0, reach = 0.0, rounding = 0.0;
+    double sum = 0.0, told = 0.0, reach = 0.0, rounding = 0.0, longest = 0x1p-20;
     for (std::size_t p = 0; p < pages; ++p) {
       const std::size_t at = head * pages + p;
       if (scene_.pages[p].key_level == PageLevel::omitted) continue;
       const Rows values = scene_.pages[p].values_read();
       const double share = std::exp(result_.max_logit[at] - result_.log_sum_exp[head]);
       told += result_.mass[at] * share;
+      longest = std::max(longest, result_.value_reach[p]);
       rounding += share * (rounding_.page_weight * result_.mass[at] + rounding_.token_weight) * result_.value_reach[p];
       for (std::size_t i = 0; i < scene_.pages[p].tokens; ++i) {
         const double weight = std::exp(decoded[p][i] - most);
@@ -138,6 +139,7 @@ class AttendPromise {
            "head ", head, ": log_sum_exp is ", result_.log_sum_exp[head], ", of decoded keys ", log_sum_exp);
     for (std::size_t j = 0; j < dims(); ++j) output[j] -= result_.output[head * dims() + j] * sum;
     const double off = norm(output) / sum;
+    rounding += rounding_.underflow * longest;
     expect(off <= (rounding + weight * reach / sum) * (1.0 + 1e-6) + 1e-300, "head ", head, ": output is off by ", off,
            ", allowed ", rounding + weight * reach / sum);
   }

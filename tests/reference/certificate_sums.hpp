@@ -52,7 +52,7 @@ struct ExactSums {
       m[p] = mass[p] * std::exp(read.max_logit[first + p] - largest);
       if (read.radius[first + p] != -1.0F) total += m[p];
     }
-    long double cosh_lift = 0.0L;
+    long double cosh_lift = 0.0L, longest = 0.0L;
     for (std::size_t p = 0; p < read.pages; ++p) {
       const long double reach = read.value_reach[p], c = read.radius[first + p];
       m[p] /= total;
@@ -79,12 +79,14 @@ struct ExactSums {
       radius = std::max(radius, c);
       paged_excess += rise * std::sqrt(m[p] * share_energy);
       value_residual += m[p] * read.value_residual[p];
+      longest = std::max(longest, reach);
       energy += share_energy;
       const long double share = std::exp(read.max_logit[first + p] - static_cast<long double>(read.log_sum_exp[head]));
       // weights off by `weight`, and their sum: p~ is made of the logits
       const long double page = rounding.page_weight + 2.0L * rounding.weight;
       output_rounding += share * (page * read.mass[first + p] + rounding.token_weight) * reach;
     }
+    if (longest > 0.0L) output_rounding += rounding.underflow * std::max(longest, 0x1p-20L);
     for (std::size_t p = 0; p < read.pages; ++p) {
       const long double c = read.radius[first + p];
       if (c == -1.0L || mass[p] == 0.0L) continue;

@@ -121,7 +121,9 @@ double PromotionPlan::predict(std::size_t kv_head, std::size_t steps) const {
   double error = 0.0;
   for (std::size_t i = 0; i < state_.group_; ++i) {
     const float* output = state_.output_.host() + (kv_head * state_.group_ + i) * dim_;
-    error = std::max(error, error_of(certify(sums[i], norm({output, dim_})), request_.metric));
+    // Exact values may be shorter than the codes that the output is made of.
+    const double longest = std::min(norm({output, dim_}), std::sqrt(sums[i].energy));
+    error = std::max(error, error_of(certify(sums[i], longest), request_.metric));
   }
   return error;
 }

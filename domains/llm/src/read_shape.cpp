@@ -60,9 +60,9 @@ std::size_t missing_planes(const KvPage& page, const Targets& target) noexcept {
 }
 
 Targets highest_targets(const KvPage& page, AttentionMetric metric) noexcept {
-  if (page.key_level == PageLevel::exact || page.exact_keys == nullptr) return {page.key_level, page.value_level};
+  if (page.exact_keys == nullptr || page.exact_values == nullptr) return {page.key_level, page.value_level};
   const PageLevel values = metric == AttentionMetric::attention_tv ? PageLevel::bits4 : PageLevel::bits8;
-  return {PageLevel::bits12, std::max(page.value_level, values)};
+  return {std::max(page.key_level, PageLevel::bits12), std::max(page.value_level, values)};
 }
 
 std::size_t most_planes(const AttentionRequest& request, const ReadShape& shape) {

@@ -145,6 +145,64 @@ TEST_P(KvTierTest, KeptPromotionsServeTheNextReadAtOnce) {
     }
 }
 
+TEST_P(KvTierTest, PlansForValuesThatAreShorterThanTheirCodes) {
+  // Values are 0 but for a token that weighs little: codes of 4 bits stand for half a step of its size. An output made of
+  // those is longer than the values that a plan promises allow.
+  ReadScene scene({.num_kv_heads = 1, .head_dim = 64}, 2, 450, 1.0, 1);
+  for (std::size_t t = 0; t < scene.tokens; ++t)
+    for (std::size_t c = 0; c < 64; ++c) {
+      scene.values[t * 64 + c] = kernels::nearest_half(t % 64 == 63 ? 1.0 : 0.0).bits;
+      if (t % 64 == 63)
+        scene.keys[t * 64 + c] = kernels::nearest_half(-0.5 * static_cast<double>(scene.queries[c])).bits;
+    }
+  const Reads reads(scene, context());
+  for (const double epsilon : {0.5, 0.1, 0.01}) {
+    const auto outcome = reads.serve(AttentionMetric::attention_output, epsilon);
+    EXPECT_TRUE(outcome.certified()) << epsilon;
+    EXPECT_EQ(violations(reads, outcome.value()), 0U) << epsilon;
+  }
+}
+
+TEST_P(KvTierTest, KeepingStopsAtADenialAndAtAPageThatHasLostMemory) {
+  ReadScene scene({.num_kv_heads = 1, .head_dim = 64}, 1, 640, 1.0, 6);
+  Ledger ledger(Footprint::host({64U << 20}) + Footprint::device({64U << 20}));
+  PagedKvCache cache(context(), scene.geometry, ledger.open(ledger.root(), "cache"), {.slab_slots = 1});
+  const SequenceId sequence = scene.fill(cache);
+  const auto queries = upload(scene.queries);
+  const KvTier tier;
+  const AttentionBound estimator;
+  const AttentionController controller(tier, estimator, ledger.open(ledger.root(), "reads"));
+  const AttentionRequest request{.cache = &cache,
+                                 .sequence = sequence,
+                                 .queries = queries.span(),
+                                 .metric = AttentionMetric::attention_output,
+                                 .epsilon = {0.01}};
+  const auto outcome = controller.serve(request, {.epsilon = {0.01}});
+  ASSERT_GE(outcome.value().promotions.size(), 2U);
+  const std::size_t planes = cache.usage().planes;
+  {
+    Reservation ballast(ledger.root());
+    EXPECT_FALSE(ballast.try_grow(ledger.root().limit() - ledger.root().committed()).has_value());
+    EXPECT_TRUE(keep_promotions(cache, sequence, outcome.value()).has_value());
+    EXPECT_EQ(cache.usage().planes, planes);
+  }
+  cache.demote(sequence, {0, 0, outcome.value().promotions[1].page.page}, PageLevel::bits4, PageLevel::bits4);
+  EXPECT_THROW(static_cast<void>(keep_promotions(cache, sequence, outcome.value())), kernels::StalePage);
+}
+
+TEST(AttentionResult, ErrorIsThatOfTheWorstHeadAndNaNIfOneIs) {
+  constexpr double inf = std::numeric_limits<double>::infinity(), nan = std::numeric_limits<double>::quiet_NaN();
+  AttentionResult result;
+  result.heads = {{0.1, 5.0, 0.3}, {0.4, 9.0, 0.2}, {0.2, 7.0, 0.1}};
+  EXPECT_EQ(result.error(AttentionMetric::attention_tv), 0.4);
+  EXPECT_EQ(result.error(AttentionMetric::attention_output), 0.3);
+  result.heads[1].output_relative = inf;
+  EXPECT_EQ(result.error(AttentionMetric::attention_output), inf);
+  result.heads[0].output_relative = nan;
+  EXPECT_TRUE(std::isnan(result.error(AttentionMetric::attention_output)));
+  EXPECT_EQ(result.error(AttentionMetric::attention_tv), 0.4);
+}
+
 TEST_P(KvTierTest, AReadLeavesTheCacheAsItIs) {
   const ReadScene scene = scenes().front();
   const Reads reads(scene, context());
@@ -181,6 +239,7 @@ TEST_P(KvTierTest, EvictedPagesAreBoundedAndComeBackForTheRead) {
     ASSERT_TRUE(outcome.certified());
     EXPECT_EQ(violations(reads, outcome.value()), 0U);
     EXPECT_GT(outcome.level, KvTier::resident);
+    EXPECT_LT(outcome.level, KvTier::exact);
     const Level loose = reads.serve(metric, 1e9).level;
     EXPECT_EQ(loose, KvTier::resident);
   }
@@ -205,7 +264,12 @@ class CountingResource final : public std::pmr::memory_resource {
 
 TEST_P(KvTierTest, AsksForExactlyTheBytesItUsesAndNeverForMoreThanItsClaim) {
   for (const ReadScene& scene : scenes()) {
-    const Reads reads(scene, context());
+    Reads reads(scene, context());
+    // Pages that lack all, and pages that lack nothing but a plane of values.
+    for (const std::size_t p : {1, 3, 5})
+      ASSERT_FALSE(reads.cache.promote(reads.sequence, {0, 0, p}, PageLevel::exact, PageLevel::bits4).has_value());
+    for (const std::size_t p : {0, 4})
+      reads.cache.demote(reads.sequence, {0, 0, p}, PageLevel::omitted, PageLevel::omitted);
     for (const AttentionMetric metric : metrics)
       for (const double epsilon : {0.05, 0.002, 1e-9})
         for (const std::vector<Level>& levels : {std::vector<Level>{0, 1, 2, 3, 4}, {1, 2, 4}, {2, 3}, {3}, {4}}) {
@@ -250,7 +314,7 @@ TEST_P(KvTierTest, ReturnsEverythingWhenTheLedgerIsTooSmallForAnyOfItsLevels) {
 
 TEST_P(KvTierTest, DraftsReadFourBits) {
   const ReadScene scene = scenes()[1];
-  const Reads reads(scene, context());
+  Reads reads(scene, context());
   const KvTier drafts(KvTier::draft);
   const AttentionController controller(drafts, reads.estimator, reads.account);
   const auto outcome = controller.serve(reads.request(AttentionMetric::attention_tv, 1.0), {.epsilon = {1.0}});
@@ -258,6 +322,9 @@ TEST_P(KvTierTest, DraftsReadFourBits) {
   EXPECT_EQ(violations(reads, outcome.value()), 0U);
   EXPECT_GT(outcome.value().error(AttentionMetric::attention_tv),
             4.0 * reads.serve(AttentionMetric::attention_tv, 1.0).value().error(AttentionMetric::attention_tv));
+  ASSERT_FALSE(reads.cache.promote(reads.sequence, {0, 0, 3}, PageLevel::exact, PageLevel::bits8).has_value());
+  const auto again = controller.serve(reads.request(AttentionMetric::attention_tv, 1.0), {.epsilon = {1.0}});
+  EXPECT_EQ(again.value().output, outcome.value().output);  // whatever else the cache holds
 }
 
 TEST_P(KvTierTest, WithoutExactNumbersThereIsNoExactLevel) {

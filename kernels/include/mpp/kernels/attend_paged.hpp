@@ -65,6 +65,7 @@ struct StalePage : std::runtime_error {
 ///
 /// With share_P = e^(max_logit_P - log_sum_exp), the weight of a page's heaviest token in the softmax,
 ///   |output - sum p_i v~_i| <= sum over pages of share_P (page_weight mass_P + token_weight) value_reach_P
+///                              + underflow max(largest value_reach, 2^-20)
 struct AttendRounding {
   double weight = 0.0;   ///< each w_i is within this, relatively, of e^(logit - max_logit) of the logits as computed,
   double flushed = 0.0;  ///< or both are at most this
@@ -74,6 +75,7 @@ struct AttendRounding {
   double log_sum_exp = 0.0;   ///< times max(1, |log_sum_exp|): error against ln(sum of e^max_logit mass)
   double page_weight = 0.0;   ///< of the output: rounding of sums
   double token_weight = 0.0;  ///< of the output: rounding of weights to integers, over all tokens of a page
+  double underflow = 0.0;     ///< of the output: shares of pages, and products with values, that are no normal floats
 };
 [[nodiscard]] AttendRounding attend_rounding(std::size_t page_count) noexcept;
 
