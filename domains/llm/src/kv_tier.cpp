@@ -180,8 +180,12 @@ KvTier::Result KvTier::execute(const Request& request, State& state, Level level
   state.output_.download();
   state.log_sum_exp_.download();
   const std::span<const float> output(state.output_.host(), state.output_.size());
-  for (std::size_t i = 0; i < state.sums_.size(); ++i)
-    state.certificates_[i] = certify(state.sums_[i], norm(output.subspan(i * dim, dim)));
+  for (std::size_t i = 0; i < state.sums_.size(); ++i) {
+    const double length = norm(output.subspan(i * dim, dim));
+    expects<ValueError>(std::isfinite(length), "KvTier: the output of head ", i, " of layer ", request.layer,
+                        " is not finite: logits, or sums of values, are beyond the largest float");
+    state.certificates_[i] = certify(state.sums_[i], length);
+  }
 
   Result result;
   result.output.assign(output.begin(), output.end());

@@ -349,6 +349,19 @@ TEST_P(KvTierTest, ACacheThatChangesUnderAReadIsNoticed) {
   EXPECT_THROW(while (!session.done()) static_cast<void>(session.advance()), kernels::StalePage);
 }
 
+TEST_P(KvTierTest, SumsOfValuesBeyondTheLargestFloatAreAnError) {
+  ReadScene scene({.num_kv_heads = 1, .head_dim = 32, .type = kernels::KvType::bfloat16}, 2, 100, 1.0, 7);
+  std::ranges::fill(scene.keys, std::uint16_t{0});
+  std::ranges::fill(scene.values, std::uint16_t{0x7F00});  // 2^127
+  const Reads reads(scene, context());
+  for (const double epsilon : {0.1, 0.0})
+    EXPECT_NE(message_of<ValueError>([&] {
+                static_cast<void>(reads.serve(AttentionMetric::attention_tv, epsilon));
+              }).find("the output of head 0 of layer 0 is not finite"),
+              std::string::npos);
+  EXPECT_TRUE(reads.account.committed().empty());
+}
+
 TEST_P(KvTierTest, RefusesRequestsThatAreNone) {
   const ReadScene scene = scenes().front();
   Reads reads(scene, context());
