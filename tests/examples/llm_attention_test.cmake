@@ -34,7 +34,7 @@ endfunction()
 set(small --kv-len 1000 --kv-heads 2 --group 3 --head-dim 64 --reads 9)
 check_run(4 "EQUAL;0" ${small} --epsilon 0.2 0.05 0.01 0)
 check_run(3 "EQUAL;0" ${small} --metric attention_output --epsilon 0.2 0.05 0)
-check_run(2 "EQUAL;0" ${small} --forget --head-dim 32 --epsilon 0.05 0)
+check_run(2 "EQUAL;0" --kv-len 700 --kv-heads 1 --group 2 --head-dim 32 --reads 6 --forget --epsilon 0.05 0)
 check_run(1 "EQUAL;0" --kv-len 1 --kv-heads 1 --group 1 --reads 1 --epsilon 0.1)
 check_run(1 "EQUAL;0" --kv-len 64 --kv-heads 1 --group 16 --reads 3 --epsilon 0.02)
 

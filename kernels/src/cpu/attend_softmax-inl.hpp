@@ -69,7 +69,8 @@ HWY_INLINE PageWeights weigh(float* HWY_RESTRICT logits, std::size_t tokens, con
   auto mass = hn::Zero(f32);
   auto energy = hn::Zero(f32);
   for (std::size_t i = 0; i < page_tokens; i += lanes) {
-    auto weight = exp_of(hn::Max(hn::Sub(hn::LoadU(f32, logits + i), origin), least));
+    // In this order Max of x86 hands on a logit that is not a number, and the output says so.
+    auto weight = exp_of(hn::Max(least, hn::Sub(hn::LoadU(f32, logits + i), origin)));
     if (tokens < i + lanes) weight = hn::IfThenElseZero(hn::FirstN(f32, tokens < i ? 0 : tokens - i), weight);
     hn::StoreU(weight, f32, logits + i);
     mass = hn::Add(mass, weight);
