@@ -1,19 +1,20 @@
 #include <mpp/kernels/attend_paged.hpp>
 
+#include <algorithm>
+#include <iterator>
+
 #include "src/attend_terms.hpp"
 #include "src/dispatch.hpp"
 
 namespace mpp::kernels {
 namespace {
 
-void check_statistics(std::size_t read, const PageStatistics& statistics) {
-  const bool all = statistics.max_logit != nullptr && statistics.mass != nullptr && statistics.radius != nullptr &&
-                   statistics.energy != nullptr && statistics.value_residual != nullptr &&
-                   statistics.value_reach != nullptr;
-  const bool any = statistics.max_logit != nullptr || statistics.mass != nullptr || statistics.radius != nullptr ||
-                   statistics.energy != nullptr || statistics.value_residual != nullptr ||
-                   statistics.value_reach != nullptr;
-  expects<ShapeError>(all == any, "attend_paged: read ", read, " has some arrays of statistics, expected all or none");
+void check_statistics(std::size_t read, const PageStatistics& of) {
+  const float* const arrays[] = {of.max_logit, of.mass,           of.radius,       of.spread,
+                                 of.energy,    of.value_residual, of.value_spread, of.value_reach};
+  const auto given = std::ranges::count_if(arrays, [](const float* array) { return array != nullptr; });
+  expects<ShapeError>(given == 0 || given == std::ssize(arrays), "attend_paged: read ", read, " has ", given, " of ",
+                      std::size(arrays), " arrays of statistics, expected all or none");
 }
 
 }  // namespace

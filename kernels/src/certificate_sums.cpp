@@ -13,9 +13,9 @@ void certificate_sums(const Context& context, const AttendShape& shape, std::spa
   for (std::size_t i = 0; i < reads.size(); ++i) {
     const PageStatistics& of = reads[i].statistics;
     expects<ShapeError>(reads[i].page_count > 0, "certificate_sums: reads[", i, "] has no pages");
-    expects<ShapeError>(of.max_logit != nullptr && of.mass != nullptr && of.radius != nullptr && of.energy != nullptr &&
-                            of.value_residual != nullptr && of.value_reach != nullptr &&
-                            reads[i].log_sum_exp != nullptr,
+    expects<ShapeError>(of.max_logit != nullptr && of.mass != nullptr && of.radius != nullptr && of.spread != nullptr &&
+                            of.energy != nullptr && of.value_spread != nullptr && of.value_residual != nullptr &&
+                            of.value_reach != nullptr && reads[i].log_sum_exp != nullptr,
                         "certificate_sums: reads[", i, "] has no statistics, or an array of them is null");
   }
   dispatch(

@@ -18,19 +18,23 @@ inline constexpr double least_mass = 0.5;
 
 /// Sums over the pages of one head. share = e^(max_logit - log_sum_exp), from e^least_certificate_exponent to e;
 /// t = share * mass; every other letter as in CertificateSums, u = cosh(c/2) - 1, so that cosh(c) - 1 = 2 u (u + 2).
-/// energy' = energy + certificate_floor * mass. Each is within certificate_slack() relatively and, where it underflows,
-/// within 2^-1000.
+/// energy' = energy + certificate_floor * mass; r is certificate_root() spread / (c sqrt(mass)), at most 1, and 1 if c is 0.
+/// Each is within certificate_slack() relatively and, where it underflows, within 2^-1000.
 struct PageTotals {
   double weight = 0.0;                                           ///< t
-  double excess = 0.0, excess_square = 0.0, variance = 0.0;      ///< t (e^c - 1), t (e^c - 1)^2, t h^2
-  double affinity = 0.0, shrink = 0.0;                           ///< t e^(-c/2), t e^-c
+  double excess = 0.0, excess_square = 0.0, variance = 0.0;      ///< t r (e^c - 1), t (r (e^c - 1))^2, t (r h)^2
+  double affinity = 0.0, shrink = 0.0;                           ///< as there
+  double plain_excess = 0.0;                                     ///< t (e^c - 1)
   double lift = 0.0, lift_square = 0.0, half_cosh_square = 0.0;  ///< t u, t u^2, t (u (u + 2))^2
-  double radius = 0.0, reach = 0.0;                              ///< the largest c and value_reach
-  double paged_excess = 0.0;                                     ///< share reach sqrt(mass energy') (e^c - 1)
-  double value_residual = 0.0;                                   ///< t nu
-  double energy = 0.0;                                           ///< share reach^2 energy'
-  double output_rounding = 0.0;  ///< share reach (certificate_page_weight mass + token_weight)
-  double omitted = 0.0;          ///< e^(max_logit - log_sum_exp) mass over omitted pages
+  double spread_lift = 0.0, spread_lift_square = 0.0, spread_half_cosh_square = 0.0;  ///< the same times r^2
+  double spread_sinh = 0.0;                                                           ///< t r sinh(c)
+  double radius = 0.0, reach = 0.0;                                                   ///< the largest c and value_reach
+  double paged_excess = 0.0;    ///< share reach sqrt(mass energy') r (e^c - 1)
+  double value_residual = 0.0;  ///< t min(nu, certificate_root() value_spread / sqrt(mass))
+  double energy = 0.0;          ///< share reach^2 energy'
+  double output_rounding =
+      0.0;               ///< share reach (certificate_page_weight mass + token_weight, for values that are codes)
+  double omitted = 0.0;  ///< e^(max_logit - log_sum_exp) mass over omitted pages
   double omitted_reach = 0.0;
 };
 
@@ -40,6 +44,10 @@ constexpr double certificate_flushed(const AttendRounding& r) noexcept {
 }
 constexpr double certificate_floor(const AttendRounding& r) noexcept {
   return r.energy_floor + 2.0 * certificate_flushed(r);
+}
+/// A page's heaviest token has the share of the page over its mass: at most this squared over the mass as computed.
+inline double certificate_root(const AttendRounding& r) noexcept {
+  return std::sqrt((1.0 + r.mass) * (1.0 + r.weight + certificate_flushed(r))) * (1.0 + 0x1p-40);
 }
 /// p~ is made of the logits: what the weights lose goes with what their sums lose.
 constexpr double certificate_page_weight(const AttendRounding& r) noexcept {
@@ -61,6 +69,10 @@ constexpr CertificateSums nothing_known() noexcept {
           .lift_variance = inf,
           .cosh_variance = inf,
           .sinh = inf,
+          .spread_lift = inf,
+          .spread_lift_square = inf,
+          .spread_cosh_square = inf,
+          .spread_sinh = inf,
           .radius = inf,
           .excess_square = inf,
           .paged_excess = inf,
@@ -110,10 +122,14 @@ inline CertificateSums closed_sums(const PageTotals& totals, const AttendRoundin
   sums.lift_variance = spread(totals.lift_square, totals.lift);
   sums.cosh_variance = 4.0 * spread(totals.half_cosh_square, totals.lift_square + 2.0 * totals.lift);
   // sinh(c) = (e^c - 1) - (cosh(c) - 1) is at least half of e^c - 1: a slack of that on either side
-  const double sinh = totals.excess - 2.0 * (totals.lift_square + 2.0 * totals.lift),
-               lost = 4.0 * slack * totals.excess;
+  const double sinh = totals.plain_excess - 2.0 * (totals.lift_square + 2.0 * totals.lift),
+               lost = 4.0 * slack * totals.plain_excess;
   sums.sinh = above((sinh + lost) * share_up, exact);
   sums.sinh_below = below((sinh - lost) * share_down, std::exp(totals.radius));
+  sums.spread_lift = above(totals.spread_lift * share_up, exact);
+  sums.spread_lift_square = above(totals.spread_lift_square * share_up, exact);
+  sums.spread_cosh_square = above(4.0 * totals.spread_half_cosh_square * share_up, exact);
+  sums.spread_sinh = above(totals.spread_sinh * share_up, exact);
   sums.radius = sums.excess < inf ? totals.radius : inf;
   sums.excess_square = above(totals.excess_square * share_up, exact);
   sums.paged_excess = above(totals.paged_excess * up / std::sqrt(mass_down * energy_down), exact || no_values);

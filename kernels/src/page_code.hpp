@@ -25,6 +25,9 @@ constexpr double cell_middle(int code, int dropped) noexcept {
 /// float: 256 additions, each relatively wrong by 2^-53, a root, and codes of bfloat16 numbers 2^-40 steps off.
 inline constexpr double summary_slack = 1.0 + 0x1p-36;
 
+/// Residuals of keys in steps are off by 2^-40, in 64 tokens and 256 channels.
+inline constexpr double spread_floor = 0x1p-33;
+
 /// Position of a code in the 32-bit words of a plane: see KvPage.
 constexpr int nibble_shift(std::size_t row) noexcept { return static_cast<int>(row % 8 / 2 * 4 + row % 2 * 16); }
 

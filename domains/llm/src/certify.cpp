@@ -19,6 +19,8 @@ AttentionCertificate certify(const kernels::CertificateSums& sums, double output
   check(sums.excess, "excess"), check(sums.variance, "variance"), check(sums.affinity, "affinity");
   check(sums.shrink, "shrink"), check(sums.lift, "lift"), check(sums.lift_variance, "lift_variance");
   check(sums.cosh_variance, "cosh_variance"), check(sums.sinh, "sinh"), check(sums.sinh_below, "sinh_below");
+  check(sums.spread_lift, "spread_lift"), check(sums.spread_lift_square, "spread_lift_square");
+  check(sums.spread_cosh_square, "spread_cosh_square"), check(sums.spread_sinh, "spread_sinh");
   check(sums.radius, "radius"), check(sums.excess_square, "excess_square");
   check(sums.paged_excess, "paged_excess"), check(sums.value_residual, "value_residual");
   check(sums.energy, "energy"), check(sums.energy_below, "energy_below"), check(sums.omitted, "omitted");

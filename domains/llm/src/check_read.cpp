@@ -43,6 +43,12 @@ void check_read(const AttentionRead& read, const char* operation) {
                         ", expected a finite number >= 0");
     expects<ValueError>(page.residual >= 0.0, operation, ": pages[", i, "].residual is ", page.residual,
                         ", expected a number >= 0");
+    expects<ValueError>(page.spread >= 0.0, operation, ": pages[", i, "].spread is ", page.spread,
+                        ", expected a number >= 0");
+    expects<ValueError>(page.value_spread >= 0.0, operation, ": pages[", i, "].value_spread is ", page.value_spread,
+                        ", expected a number >= 0");
+    expects<ValueError>(page.heaviest >= 0.0, operation, ": pages[", i, "].heaviest is ", page.heaviest,
+                        ", expected a number >= 0");
     least += masses.smallest(page.mass);
     most = sum_up(most, masses.largest(page.mass));
   }

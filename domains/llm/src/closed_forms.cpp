@@ -13,27 +13,44 @@ using kernels::CertificateSums;
 /// x^2 + 2x = (1 + x)^2 - 1.
 double square_rise(double x) noexcept { return product_up(x, above(x + 2.0)); }
 
+/// Means over tokens of functions of |d| <= c, or of c itself: all a form asks of radii. Rounded up but for sinh_below.
+struct Means {
+  double lift;           ///< cosh(c/2) - 1
+  double lift_square;    ///< its square
+  double lift_variance;  ///< its variance, or its square
+  double cosh_variance;  ///< of cosh(c), or of (cosh(c) - 1)^2
+  double sinh, sinh_below;
+};
+Means means_of_radii(const CertificateSums& sums) noexcept {
+  return {sums.lift,          sum_up(sums.lift_variance, product_up(sums.lift, sums.lift)),
+          sums.lift_variance, sums.cosh_variance,
+          sums.sinh,          sums.sinh_below};
+}
+// Radii that are not known but for their squares on each page: nothing is known from below.
+Means means_of_spreads(const CertificateSums& sums) noexcept {
+  return {sums.spread_lift,        sums.spread_lift_square, sums.spread_lift_square,
+          sums.spread_cosh_square, sums.spread_sinh,        0.0};
+}
+
 /// T4: sin of the largest angle with k cos + g sin >= 1, k = 1 + lift, g^2 = lift_variance. It grows with k and g.
-double angle_form(const CertificateSums& sums) noexcept {
-  if (!(sums.lift_variance < 1.0) || sums.lift == infinity) return 1.0;
-  const double square = sum_up(square_rise(sums.lift), sums.lift_variance);  // k^2 + g^2 - 1
-  const double top = sum_up(root_up(sums.lift_variance), product_up(above(1.0 + sums.lift), root_up(square)));
-  const double bottom = below(1.0 + below(below(sums.lift * below(sums.lift + 2.0)) + sums.lift_variance));
+double angle_form(const Means& means) noexcept {
+  if (!(means.lift_variance < 1.0) || means.lift == infinity) return 1.0;
+  const double square = sum_up(square_rise(means.lift), means.lift_variance);  // k^2 + g^2 - 1
+  const double top = sum_up(root_up(means.lift_variance), product_up(above(1.0 + means.lift), root_up(square)));
+  const double bottom = below(1.0 + below(below(means.lift * below(means.lift + 2.0)) + means.lift_variance));
   return bottom < infinity ? quotient_up(top, bottom) : 1.0;
 }
 
 /// k - 1 = sum m (cosh(c) - 1).
-double cosh_rise(const CertificateSums& sums) noexcept {
-  const double lift_square = sum_up(sums.lift_variance, product_up(sums.lift, sums.lift));
-  return sum_up(product_up(2.0, lift_square), product_up(4.0, sums.lift));
+double cosh_rise(const Means& means) noexcept {
+  return sum_up(product_up(2.0, means.lift_square), product_up(4.0, means.lift));
 }
 
-/// T5 of a total variation that is at most `most`.
-double set_form(const CertificateSums& sums, double most) noexcept {
-  const double mean = sums.sinh, least = sums.sinh_below;
-  const double square = sum_up(square_rise(cosh_rise(sums)), sums.cosh_variance);  // sum m sinh(c)^2
+/// T5 of a total variation that is at most `most`, if sum m sinh(c) is between least and mean.
+double set_form(const Means& means, double least, double mean, double most) noexcept {
+  const double square = sum_up(square_rise(cosh_rise(means)), means.cosh_variance);  // sum m sinh(c)^2
   if (!(square < 1.0) || !(mean < 1.0)) return 1.0;
-  const double root = root_up(square), apart = root_up(sums.cosh_variance);
+  const double root = root_up(square), apart = root_up(means.cosh_variance);
   const double spread = root_up(at_least_zero(above(square - at_least_zero(below(least * least)))));
   const double slope = root_up(product_up(root, at_least_zero(above(root - least))) * 0.5);
   const double k = below(std::sqrt(below(1.0 + at_least_zero(below(least * least)))));
@@ -42,6 +59,20 @@ double set_form(const CertificateSums& sums, double most) noexcept {
   if (!(cut > 0.0) || !(middle > 0.0)) return 1.0;
   const double of_cut = quotient_up(sum_up(0.25 * sum_up(mean, root), 0.5 * apart), cut);
   return std::max(of_cut, quotient_up(0.5 * sum_up(mean, apart), middle));
+}
+
+/// T5 wherever the mean of sinh lies: what grows with it is taken at the end of an interval, what falls at its beginning.
+double set_form(const Means& means, double most) noexcept {
+  constexpr int intervals = 16;
+  const double width = above(at_least_zero(above(means.sinh - means.sinh_below)) / intervals);
+  double tv = 0.0, least = means.sinh_below;
+  for (int i = 0; i < intervals && least <= means.sinh; ++i) {
+    const double mean = i + 1 == intervals ? means.sinh : std::min(means.sinh, sum_up(least, width));
+    tv = std::max(tv, set_form(means, least, mean, most));
+    least = mean;
+    if (mean == means.sinh) break;
+  }
+  return tv;
 }
 
 /// Total variation over the tokens read alone.
@@ -53,8 +84,10 @@ double read_tv(const CertificateSums& sums) noexcept {
   const double affinity = at_least_zero(below(sums.affinity * sums.affinity));
   const double spread = below(sums.variance + affinity);  // Hellinger: V/(V + H^2)
   if (spread > 0.0 && spread < infinity) tv = std::min(tv, root_up(quotient_up(sums.variance, spread)));
-  tv = std::min(tv, angle_form(sums));
-  return std::min(tv, set_form(sums, tv));
+  const Means radii = means_of_radii(sums), spreads = means_of_spreads(sums);
+  tv = std::min({tv, angle_form(radii), angle_form(spreads)});
+  tv = std::min(tv, set_form(radii, tv));
+  return std::min(tv, set_form(spreads, tv));
 }
 
 /// Largest share R / (Z + R) of the omitted weight in the exact softmax, Z >= shrink.
@@ -65,12 +98,12 @@ double omitted_share(const CertificateSums& sums) noexcept {
 }
 
 /// O3 over the root of the variance of v: ((1 + k) g + sqrt(k (k + 2) + g^2)) / (1 - g^2), k = sum m (cosh(c) - 1).
-double coupled_form(const CertificateSums& sums) noexcept {
-  const double room = below(1.0 - sums.cosh_variance);
+double coupled_form(const Means& means) noexcept {
+  const double room = below(1.0 - means.cosh_variance);
   if (!(room > 0.0)) return infinity;
-  const double k = cosh_rise(sums);
-  const double root = root_up(sum_up(square_rise(k), sums.cosh_variance));
-  return quotient_up(sum_up(product_up(above(1.0 + k), root_up(sums.cosh_variance)), root), room);
+  const double k = cosh_rise(means);
+  const double root = root_up(sum_up(square_rise(k), means.cosh_variance));
+  return quotient_up(sum_up(product_up(above(1.0 + k), root_up(means.cosh_variance)), root), room);
 }
 
 /// |sum p_i v_i - sum p~_i v_i| over the tokens read alone; `least` and `most`: of |sum p~_i v_i|.
@@ -79,7 +112,8 @@ double moved(const CertificateSums& sums, double least, double most) noexcept {
   const double paged = sum_up(sums.paged_excess, product_up(sums.excess, most));
   const double by_weight = std::min(product_up(root_up(sums.excess_square), deviation), paged);
   const double kept = by_weight == 0.0 ? 0.0 : sums.shrink > 0.0 ? quotient_up(by_weight, sums.shrink) : infinity;
-  return std::min(kept, product_up(coupled_form(sums), deviation));
+  const double coupled = std::min(coupled_form(means_of_radii(sums)), coupled_form(means_of_spreads(sums)));
+  return std::min(kept, product_up(coupled, deviation));
 }
 
 }  // namespace

@@ -1,14 +1,13 @@
 #pragma once
 #include <cmath>
-#include <limits>
+
+#include "mpp/llm/attention_page.hpp"
 
 #ifdef __FAST_MATH__
 #error "bounds need IEEE arithmetic: compile without -ffast-math"
 #endif
 
 namespace mpp::llm {
-
-inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Not below any real number that rounds to x: at least the next double. infinity stays.
 //

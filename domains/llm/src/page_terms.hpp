@@ -1,4 +1,6 @@
 #pragma once
+#include <algorithm>
+
 #include "mpp/llm/attention_page.hpp"
 #include "outward.hpp"
 
@@ -49,6 +51,23 @@ struct RadiusTerms {
     lift_below = at_least_zero(lift * (1.0 - 0x1p-44) - 0x1p-1000);
     half_cosh_below = at_least_zero(half_cosh * (1.0 - 0x1p-44) - 0x1p-1000);
     sinh_below = at_least_zero(sinh * (1.0 - 0x1p-44) - 0x1p-1000);
+  }
+};
+
+/// What the tokens of a page are off by on average under p~, from all of them together: their weights add up to the mass, and
+/// none is above `heaviest`, so the sum of their squares is at most heaviest times mass.
+struct PageMean {
+  double radius;    ///< c': the mean of d^2 is at most its square
+  double ratio;     ///< c' / c, at most 1
+  double residual;  ///< |sum p~_i dv_i| / mass is at most this
+
+  // mass and least: largest and smallest true mass of the page
+  PageMean(const AttentionPage& page, double mass, double least) noexcept {
+    const double heaviest = std::min(page.heaviest, mass);
+    const double share = least > 0.0 ? std::min(1.0, root_up(quotient_up(heaviest, least))) : 1.0;
+    radius = std::min(page.radius, product_up(page.spread, share));
+    ratio = page.radius > 0.0 && page.radius < infinity ? std::min(1.0, quotient_up(radius, page.radius)) : 1.0;
+    residual = std::min(page.residual, product_up(page.value_spread, share));
   }
 };
 

@@ -39,9 +39,19 @@ kernels::CertificateSums read_sums(const AttentionRead& read) noexcept {
     const RadiusTerms terms(page.radius);
     const double least = masses.smallest(page.mass);
     sums.radius = std::max(sums.radius, page.radius);
-    sums.excess = sum_up(sums.excess, product_up(mass, terms.rise));
-    sums.excess_square = sum_up(sums.excess_square, product_up(product_up(mass, terms.rise), terms.rise));
-    sums.variance = sum_up(sums.variance, product_up(product_up(mass, terms.half_rise), terms.half_rise));
+    const PageMean mean(page, mass, least);
+    const double rise = product_up(mean.ratio, terms.rise), half_rise = product_up(mean.ratio, terms.half_rise);
+    const double square_mass = product_up(mass, product_up(mean.ratio, mean.ratio));
+    sums.excess = sum_up(sums.excess, product_up(mass, rise));
+    sums.excess_square = sum_up(sums.excess_square, product_up(product_up(mass, rise), rise));
+    sums.variance = sum_up(sums.variance, product_up(product_up(mass, half_rise), half_rise));
+    sums.spread_lift = sum_up(sums.spread_lift, product_up(square_mass, terms.lift));
+    sums.spread_lift_square =
+        sum_up(sums.spread_lift_square, product_up(product_up(square_mass, terms.lift), terms.lift));
+    sums.spread_cosh_square =
+        sum_up(sums.spread_cosh_square,
+               product_up(4.0, product_up(product_up(square_mass, terms.half_cosh), terms.half_cosh)));
+    sums.spread_sinh = sum_up(sums.spread_sinh, product_up(mass, product_up(mean.ratio, terms.sinh)));
     sums.lift = sum_up(sums.lift, product_up(mass, terms.lift));
     lift_square = sum_up(lift_square, product_up(product_up(mass, terms.lift), terms.lift));
     half_cosh_square = sum_up(half_cosh_square, product_up(product_up(mass, terms.half_cosh), terms.half_cosh));
@@ -49,13 +59,15 @@ kernels::CertificateSums read_sums(const AttentionRead& read) noexcept {
     half_cosh_below = at_least_zero(below(half_cosh_below + below(least * terms.half_cosh_below)));
     sums.sinh = sum_up(sums.sinh, product_up(mass, terms.sinh));
     sums.sinh_below = at_least_zero(below(sums.sinh_below + below(least * terms.sinh_below)));
-    fall = sum_up(fall, product_up(mass, terms.fall));
-    half_fall = sum_up(half_fall, product_up(mass, terms.half_fall));
-    sums.shrink = below(sums.shrink + below(least * below(terms.half_left * terms.half_left)));
-    sums.affinity = below(sums.affinity + below(least * terms.half_left));
+    const double left = std::max(below(terms.half_left * terms.half_left), below(1.0 - mean.radius));
+    const double half_left = std::max(terms.half_left, below(1.0 - 0.5 * mean.radius));
+    fall = sum_up(fall, product_up(mass, std::min(terms.fall, mean.radius)));
+    half_fall = sum_up(half_fall, product_up(mass, std::min(terms.half_fall, 0.5 * mean.radius)));
+    sums.shrink = below(sums.shrink + below(least * left));
+    sums.affinity = below(sums.affinity + below(least * half_left));
     const double root = product_up(root_up(mass), root_up(energy));
-    sums.paged_excess = sum_up(sums.paged_excess, product_up(terms.rise, root));
-    sums.value_residual = sum_up(sums.value_residual, product_up(mass, page.residual));
+    sums.paged_excess = sum_up(sums.paged_excess, product_up(rise, root));
+    sums.value_residual = sum_up(sums.value_residual, product_up(mass, mean.residual));
   }
   sums.lift_variance = variance_up(lift_square, lift_below);
   sums.cosh_variance = 4.0 * variance_up(half_cosh_square, half_cosh_below);

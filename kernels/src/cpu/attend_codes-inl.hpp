@@ -24,6 +24,7 @@ struct PageQuery {
 // What the radius of a page is made of: its summary, and the level of its keys.
 struct PageRadius {
   float residual;     // of the level, in steps of the level
+  float spread;       // the same of all tokens together
   float level_step;   // steps of the 8-bit level in one of the level
   float query_error;  // times u: what rounding the query to integers costs
   float arithmetic;   // times the norm of the query
@@ -39,7 +40,8 @@ HWY_INLINE void store_codes(hn::Vec<Float> numbers, std::int16_t* HWY_RESTRICT a
 // query: [head_dim], times the scale.  step, zero: [head_dim].  codes: [head_dim].  radius: null if not wanted.
 HWY_INLINE PageQuery code_query(const float* HWY_RESTRICT query, const float* HWY_RESTRICT step,
                                 const float* HWY_RESTRICT zero, std::size_t head_dim, float query_norm,
-                                const PageRadius& page, std::int16_t* HWY_RESTRICT codes, float* radius) {
+                                const PageRadius& page, std::int16_t* HWY_RESTRICT codes, float* radius,
+                                float* spread) {
   const Float f32;
   const Int32 i32;
   const std::size_t lanes = hn::Lanes(f32);
@@ -69,12 +71,15 @@ HWY_INLINE PageQuery code_query(const float* HWY_RESTRICT query, const float* HW
   }
   if (radius != nullptr) {
     const float half_steps = 0.5F * hn::GetLane(hn::SumOfLanes(f32, absolute));
-    const float residual = unit * std::sqrt(hn::GetLane(hn::SumOfLanes(f32, square))) * page.residual;
+    const float norm = unit * std::sqrt(hn::GetLane(hn::SumOfLanes(f32, square)));
+    const float residual = norm * page.residual;
     // min() alone would let a page without any bound pass for one of half a step.
     const float coded =
         page.residual <= std::numeric_limits<float>::max() ? std::min(half_steps, residual) : page.residual;
-    *radius = (coded * page.level_step + unit * page.query_error + query_norm * page.arithmetic) * radius_slack +
-              arithmetic_floor;
+    const float rounding = unit * page.query_error + query_norm * page.arithmetic;
+    *radius = (coded * page.level_step + rounding) * radius_slack + arithmetic_floor;
+    *spread = std::min(page_root * *radius,
+                       (norm * page.spread * page.level_step + page_root * rounding) * radius_slack + arithmetic_floor);
   }
   return {unit, hn::GetLane(hn::SumOfLanes(i32, code_sum)),
           hn::GetLane(hn::SumOfLanes(f32, base)) + 128.0F * hn::GetLane(hn::SumOfLanes(f32, sum))};

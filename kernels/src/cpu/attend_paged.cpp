@@ -78,9 +78,11 @@ class GroupRead {
         with_count(count, [&](auto heads) { attend<heads()>(p, g, fields); });
       }
       if (read_.statistics.value_reach != nullptr) {
+        const bool coded = page.value_level != PageLevel::exact;
+        const std::size_t level = coded ? code_level(page.value_level) : 0;
         read_.statistics.value_reach[p] = fields.summary->value_reach;
-        read_.statistics.value_residual[p] =
-            page.value_level == PageLevel::exact ? 0.0F : fields.summary->value_residual[code_level(page.value_level)];
+        read_.statistics.value_residual[p] = coded ? fields.summary->value_residual[level] : 0.0F;
+        read_.statistics.value_spread[p] = coded ? fields.summary->value_spread[level] : 0.0F;
       }
     }
     finish();
@@ -100,7 +102,7 @@ class GroupRead {
   void omit(std::size_t p, const PageFields<const std::byte>& fields) {
     if (read_.statistics.radius == nullptr) return;
     read_.statistics.value_reach[p] = fields.summary->value_reach;
-    read_.statistics.value_residual[p] = 0.0F;
+    read_.statistics.value_residual[p] = read_.statistics.value_spread[p] = 0.0F;
     const bool known =
         fields.summary->key_residual[0] <= std::numeric_limits<float>::max() && fields.summary->code_norm > 0.0F;
     for (std::size_t g = 0; g < shape_.group; ++g) {
@@ -117,6 +119,7 @@ class GroupRead {
       read_.statistics.max_logit[at] = bound;
       read_.statistics.mass[at] = static_cast<float>(read_.pages[p].tokens);
       read_.statistics.radius[at] = -1.0F;
+      read_.statistics.spread[at] = 0.0F;
       read_.statistics.energy[at] = 0.0F;
     }
   }
@@ -149,18 +152,25 @@ class GroupRead {
     return read_.statistics.radius == nullptr ? nullptr : read_.statistics.radius + head * read_.page_count + p;
   }
 
+  float* spread_at(std::size_t head, std::size_t p) const {
+    return read_.statistics.spread == nullptr ? nullptr : read_.statistics.spread + head * read_.page_count + p;
+  }
+
   template <std::size_t count>
   void code_keys(std::size_t p, std::size_t first, const PageFields<const std::byte>& fields) {
     const KvPage& page = read_.pages[p];
     const std::size_t level = code_level(page.key_level);
     load_grid(fields.key_step, fields.key_zero);
-    const PageRadius terms{fields.summary->key_residual[level], level_step[level],
+    // Codes of 4 bits: as if all tokens were off in the same direction.
+    const float spread =
+        level == 0 ? page_root * fields.summary->key_residual[0] : fields.summary->key_spread[level - 1];
+    const PageRadius terms{fields.summary->key_residual[level], spread, level_step[level],
                            query_code_error * std::sqrt(static_cast<float>(head_dim_)) * fields.summary->code_norm,
                            arithmetic_error(head_dim_) * fields.summary->key_reach};
     PageQuery query[count];
     for (std::size_t g = 0; g < count; ++g)
       query[g] = code_query(query_ + (first + g) * head_dim_, step_, zero_, head_dim_, query_norm_[first + g], terms,
-                            code_ + g * head_dim_, radius_at(first + g, p));
+                            code_ + g * head_dim_, radius_at(first + g, p), spread_at(first + g, p));
     constexpr float rest[3] = {8.0F, 0.5F, 0.03125F};  // of the middle of a cell, beyond 128 steps of 8 bits
     multiply<count>(page.key_planes, next_->key_planes, level > 0, head_dim_ / 8, page_tokens);
     for (std::size_t g = 0; g < count; ++g) {
@@ -212,9 +222,11 @@ class GroupRead {
     for (std::size_t g = 0; g < count; ++g) {
       std::fill(weight_ + g * page_tokens + page.tokens, weight_ + (g + 1) * page_tokens,
                 -std::numeric_limits<float>::infinity());
-      if (float* radius = radius_at(first + g, p))
+      if (float* radius = radius_at(first + g, p)) {
         *radius = query_norm_[first + g] * (arithmetic_error(head_dim_) * fields.summary->key_reach) * radius_slack +
                   arithmetic_floor;
+        *spread_at(first + g, p) = page_root * *radius;
+      }
     }
   }
 

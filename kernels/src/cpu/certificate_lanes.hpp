@@ -15,8 +15,10 @@ struct HeadStatistics {
   const float* max_logit;
   const float* mass;
   const float* radius;
+  const float* spread;
   const float* energy;
   const float* value_residual;
+  const float* value_spread;
   const float* value_reach;
   double log_sum_exp;
   std::size_t pages;
@@ -24,12 +26,15 @@ struct HeadStatistics {
   HeadStatistics(const KvRead& read, std::size_t head) noexcept
       : max_logit(read.statistics.max_logit + head * read.page_count),
         mass(read.statistics.mass + head * read.page_count), radius(read.statistics.radius + head * read.page_count),
+        spread(read.statistics.spread + head * read.page_count),
         energy(read.statistics.energy + head * read.page_count), value_residual(read.statistics.value_residual),
-        value_reach(read.statistics.value_reach), log_sum_exp(read.log_sum_exp[head]), pages(read.page_count) {}
+        value_spread(read.statistics.value_spread), value_reach(read.statistics.value_reach),
+        log_sum_exp(read.log_sum_exp[head]), pages(read.page_count) {}
 
   [[nodiscard]] HeadStatistics at(std::size_t page) const noexcept {
     HeadStatistics rest = *this;
     rest.max_logit += page, rest.mass += page, rest.radius += page, rest.energy += page;
+    rest.spread += page, rest.value_spread += page;
     rest.value_residual += page, rest.value_reach += page, rest.pages -= page;
     return rest;
   }
@@ -42,6 +47,7 @@ class CertificateLanes {
   HeadStatistics fill(const HeadStatistics& head, std::size_t lanes, PageTotals& totals) noexcept {
     for (std::size_t i = 0; i < lanes; ++i) {
       max_logit_[i] = mass_[i] = radius_[i] = energy_[i] = value_residual_[i] = value_reach_[i] = 0.0F;
+      spread_[i] = value_spread_[i] = 0.0F;
       if (i >= head.pages) continue;
       if (head.radius[i] == -1.0F) {
         omit(head, i, totals);
@@ -53,12 +59,15 @@ class CertificateLanes {
       max_logit_[i] = head.max_logit[i];
       mass_[i] = sane ? head.mass[i] : std::numeric_limits<float>::quiet_NaN();
       radius_[i] = head.radius[i];
+      spread_[i] = head.spread[i];
       energy_[i] = head.energy[i];
+      value_spread_[i] = head.value_spread[i];
       value_residual_[i] = head.value_residual[i];
       value_reach_[i] = head.value_reach[i];
     }
     HeadStatistics filled = head;
     filled.max_logit = max_logit_, filled.mass = mass_, filled.radius = radius_, filled.energy = energy_;
+    filled.spread = spread_, filled.value_spread = value_spread_;
     filled.value_residual = value_residual_, filled.value_reach = value_reach_;
     return filled;
   }
@@ -75,7 +84,8 @@ class CertificateLanes {
   }
 
   float max_logit_[certificate_lanes], mass_[certificate_lanes], radius_[certificate_lanes], energy_[certificate_lanes],
-      value_residual_[certificate_lanes], value_reach_[certificate_lanes];
+      spread_[certificate_lanes], value_spread_[certificate_lanes], value_residual_[certificate_lanes],
+      value_reach_[certificate_lanes];
 };
 
 }  // namespace mpp::kernels::cpu

@@ -65,6 +65,9 @@ PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) 
   const V token_weight = hn::Set(d, rounding.token_weight);
   const auto load = [&](const float* from) { return hn::PromoteTo(d, hn::LoadU(floats, from)); };
 
+  const V root_slack = hn::Set(d, certificate_root(rounding));
+  V plain_excess = zero, spread_lift = zero, spread_lift_square = zero, spread_half_cosh_square = zero;
+  V spread_sinh = zero;
   V weight = zero, excess = zero, excess_square = zero, variance = zero, affinity = zero, shrink = zero;
   V lift = zero, lift_square = zero, half_cosh_square = zero, radius = zero, reach = zero;
   V paged_excess = zero, value_residual = zero, energy = zero, output_rounding = zero;
@@ -92,23 +95,37 @@ PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) 
     const V rise = hn::Mul(h, hn::Add(h, two));
     const V u = hn::Mul(hn::Mul(half, h), hn::Mul(h, left));
     const V half_cosh = hn::Mul(u, hn::Add(u, two));
-    const V t_rise = hn::Mul(t, rise), t_h = hn::Mul(t, h), t_u = hn::Mul(t, u), t_left = hn::Mul(t, left);
-    excess = hn::Add(excess, t_rise);
-    excess_square = hn::MulAdd(t_rise, rise, excess_square);
-    variance = hn::MulAdd(t_h, h, variance);
-    affinity = hn::Add(affinity, t_left);
-    shrink = hn::MulAdd(t_left, left, shrink);
+    const V sinh = hn::Mul(half, hn::MulAdd(hn::Mul(h, left), hn::Add(one, left), rise));
+    // The mean radius of the page, at most c. A radius that is not finite makes its terms infinite, or no numbers.
+    const V per_root = hn::Div(root_slack, hn::Sqrt(hn::Max(mass, least_page_mass)));
+    const V mean = hn::Min(hn::Mul(load(from.spread), per_root), c);
+    const V r = hn::IfThenElse(hn::Gt(c, zero), hn::Div(mean, c), one);
+    const V t_r = hn::Mul(t, r), t_rr = hn::Mul(t_r, r), r_rise = hn::Mul(r, rise), r_h = hn::Mul(r, h);
+    const V t_u = hn::Mul(t, u), t_rr_u = hn::Mul(t_rr, u);
+    excess = hn::MulAdd(t, r_rise, excess);
+    excess_square = hn::MulAdd(hn::Mul(t, r_rise), r_rise, excess_square);
+    variance = hn::MulAdd(hn::Mul(t, r_h), r_h, variance);
+    affinity = hn::MulAdd(t, hn::Max(left, hn::NegMulAdd(half, mean, one)), affinity);
+    shrink = hn::MulAdd(t, hn::Max(hn::Mul(left, left), hn::Sub(one, mean)), shrink);
+    plain_excess = hn::MulAdd(t, rise, plain_excess);
     lift = hn::Add(lift, t_u);
     lift_square = hn::MulAdd(t_u, u, lift_square);
     half_cosh_square = hn::MulAdd(hn::Mul(t, half_cosh), half_cosh, half_cosh_square);
+    spread_lift = hn::Add(spread_lift, t_rr_u);
+    spread_lift_square = hn::MulAdd(t_rr_u, u, spread_lift_square);
+    spread_half_cosh_square = hn::MulAdd(hn::Mul(t_rr, half_cosh), half_cosh, spread_half_cosh_square);
+    spread_sinh = hn::MulAdd(t_r, sinh, spread_sinh);
     radius = hn::Max(radius, c);
 
     const V value_norm = load(from.value_reach), share_reach = hn::Mul(share, value_norm);
     const V page_energy = hn::MulAdd(floor, mass, load(from.energy));
-    paged_excess = hn::MulAdd(hn::Mul(share_reach, hn::Sqrt(hn::Mul(mass, page_energy))), rise, paged_excess);
-    value_residual = hn::MulAdd(t, load(from.value_residual), value_residual);
+    paged_excess = hn::MulAdd(hn::Mul(share_reach, hn::Sqrt(hn::Mul(mass, page_energy))), r_rise, paged_excess);
+    const V residual = load(from.value_residual);
+    value_residual = hn::MulAdd(t, hn::Min(residual, hn::Mul(load(from.value_spread), per_root)), value_residual);
     energy = hn::MulAdd(hn::Mul(share_reach, value_norm), page_energy, energy);
-    output_rounding = hn::MulAdd(share_reach, hn::MulAdd(page_weight, mass, token_weight), output_rounding);
+    output_rounding =
+        hn::MulAdd(share_reach, hn::MulAdd(page_weight, mass, hn::IfThenElseZero(hn::Gt(residual, zero), token_weight)),
+                   output_rounding);
     reach = hn::Max(reach, value_norm);
   }
   const auto sum = [&](V v) { return hn::GetLane(hn::SumOfLanes(d, v)); };
@@ -116,6 +133,9 @@ PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) 
   totals.excess = sum(excess), totals.excess_square = sum(excess_square), totals.variance = sum(variance);
   totals.affinity = sum(affinity), totals.shrink = sum(shrink);
   totals.lift = sum(lift), totals.lift_square = sum(lift_square), totals.half_cosh_square = sum(half_cosh_square);
+  totals.plain_excess = sum(plain_excess), totals.spread_sinh = sum(spread_sinh);
+  totals.spread_lift = sum(spread_lift), totals.spread_lift_square = sum(spread_lift_square);
+  totals.spread_half_cosh_square = sum(spread_half_cosh_square);
   totals.radius = hn::GetLane(hn::MaxOfLanes(d, radius)), totals.reach = hn::GetLane(hn::MaxOfLanes(d, reach));
   totals.paged_excess = sum(paged_excess), totals.value_residual = sum(value_residual);
   totals.energy = sum(energy), totals.output_rounding = sum(output_rounding);

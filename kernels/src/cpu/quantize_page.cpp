@@ -12,6 +12,7 @@
 
 #include "src/cpu/ops.hpp"
 #include "src/page_code.hpp"
+#include "src/spectral_norm.hpp"
 
 namespace mpp::kernels::cpu {
 namespace {
@@ -129,15 +130,33 @@ std::array<double, page_tokens> exact_norms(const Matrix& matrix, std::size_t he
   return norms(head_dim, tokens, [&](std::size_t i, std::size_t j) { return static_cast<double>(matrix.exact[i][j]); });
 }
 
+// Spectral norm of the matrix term(token, channel), [page_tokens][head_dim].
+template <class Term>
+double spectral_norm(std::size_t head_dim, Term term) {
+  double channel[max_head_dim][page_tokens];
+  for (std::size_t i = 0; i < page_tokens; ++i)
+    for (std::size_t j = 0; j < head_dim; ++j) channel[j][i] = term(i, j);
+  double gram[page_tokens][page_tokens], lower[page_tokens][page_tokens];
+  for (std::size_t i = 0; i < page_tokens; ++i) {
+    double sums[page_tokens] = {};
+    for (std::size_t k = 0; k < head_dim; ++k)
+      for (std::size_t j = 0; j <= i; ++j) sums[j] += channel[k][i] * channel[k][j];
+    for (std::size_t j = 0; j <= i; ++j) gram[i][j] = gram[j][i] = sums[j];
+  }
+  return spectral_norm_of(gram, lower);
+}
+
 void summarize_keys(const Matrix& keys, std::size_t head_dim, PageSummary& summary) {
   double code_norm = 0.0;
   for (int level = 0; level < 3; ++level) {
     const int dropped = 8 - 4 * level;
-    const double residual = largest(norms(head_dim, page_tokens, [&](std::size_t i, std::size_t j) {
+    const auto off = [&](std::size_t i, std::size_t j) {
       if (keys.step[j] == 0.0) return 0.0;
       return (keys.cell[i][j] - cell_middle(keys.code[i][j], dropped)) / static_cast<double>(1 << dropped);
-    }));
-    summary.key_residual[level] = keys.in_range ? up(residual) : unknown;
+    };
+    summary.key_residual[level] = keys.in_range ? up(largest(norms(head_dim, page_tokens, off))) : unknown;
+    if (level > 0)
+      summary.key_spread[level - 1] = keys.in_range ? up(spectral_norm(head_dim, off) + spread_floor) : unknown;
     code_norm = std::max(code_norm, largest(norms(head_dim, page_tokens, [&](std::size_t i, std::size_t j) {
                            return cell_middle(keys.code[i][j], dropped) / 16.0 - 128.0;
                          })));
@@ -172,12 +191,16 @@ void code_values(const Matrix& values, std::size_t head_dim, const PageFields<st
     const auto coded = [&](std::size_t i, std::size_t j) {
       return values.zero[j] + cell_middle(values.code[i][j], dropped) * (values.step[j] / 16.0);
     };
-    const double residual = largest(norms(head_dim, page_tokens, [&](std::size_t i, std::size_t j) {
+    const auto off = [&](std::size_t i, std::size_t j) {
       return static_cast<double>(values.exact[i][j]) - coded(i, j);
-    }));
+    };
+    const double residual = largest(norms(head_dim, page_tokens, off));
     // Never 0: that says that values are exact.
     fields.summary->value_residual[level] =
         values.in_range ? std::max(up(residual), std::numeric_limits<float>::denorm_min()) : unknown;
+    fields.summary->value_spread[level] =
+        values.in_range ? std::max(up(spectral_norm(head_dim, off)), std::numeric_limits<float>::denorm_min())
+                        : unknown;
     reach = std::max(reach, largest(norms(head_dim, page_tokens, coded)));
   }
   summarize_values(values, head_dim, page_tokens, reach, fields);

@@ -13,11 +13,13 @@ namespace mpp::kernels {
 /// unless they say otherwise. A page that was read has a radius >= 0. An omitted one has radius -1, energy 0, an upper
 /// bound of its logits as max_logit and its tokens as mass, so that mass e^max_logit bounds its weight.
 struct PageStatistics {
-  float* max_logit = nullptr;       ///< largest logit of the page, as computed
-  float* mass = nullptr;            ///< sum over its tokens of the weight w_i = e^(logit - max_logit)
-  float* radius = nullptr;          ///< |exact logit - logit as computed| <= radius for every token; +infinity: unknown
-  float* energy = nullptr;          ///< sum of w_i (|v_i| / value_reach)^2, v_i the exact value
+  float* max_logit = nullptr;  ///< largest logit of the page, as computed
+  float* mass = nullptr;       ///< sum over its tokens of the weight w_i = e^(logit - max_logit)
+  float* radius = nullptr;     ///< |exact logit - logit as computed| <= radius for every token; +infinity: unknown
+  float* spread = nullptr;     ///< root of the sum over its tokens of (exact logit - logit as computed)^2 <= spread
+  float* energy = nullptr;     ///< sum of w_i (|v_i| / value_reach)^2, v_i the exact value
   float* value_residual = nullptr;  ///< [pages]: |v_i - v~_i| <= it for every token; 0 exactly for exact values
+  float* value_spread = nullptr;    ///< [pages]: |sum a_i (v_i - v~_i)| <= it for all a with sum a_i^2 <= 1
   float* value_reach = nullptr;     ///< [pages]: |v_i|, |v~_i| <= value_reach for every token
 };
 

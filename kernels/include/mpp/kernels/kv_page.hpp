@@ -24,7 +24,7 @@ enum class PageLevel : std::uint8_t {
   exact,    ///< the stored 16-bit numbers
 };
 
-/// What is known of a page beside its codes: 40 bytes. Every number is rounded up.
+/// What is known of a page beside its codes: 56 bytes. Every number is rounded up.
 struct PageSummary {
   std::uint32_t generation = 0;  ///< of the memory of the page: a reader that expects another one holds a stale page
   std::uint32_t tokens = 0;      ///< that the page has, at most page_tokens
@@ -33,17 +33,19 @@ struct PageSummary {
   float key_reach = 0.0F;        ///< >= every |k_i|, and with codes the norm over channels of |zero| + 256 step
   float code_norm = 0.0F;        ///< >= |code - middle| for every token at every level, in steps of the 8-bit level
   float value_reach = 0.0F;      ///< >= |v_i| and |v~_i| for every token at every level
+  float key_spread[2] = {};      ///< 8 and 12 bits: >= the spectral norm of the matrix of (k_i - k~_i) / step, [tokens]
+  float value_spread[2] = {};    ///< per level: >= the spectral norm of the matrix of v_i - v~_i, > 0
 };
-static_assert(sizeof(PageSummary) == 40);
+static_assert(sizeof(PageSummary) == 56);
 
 /// Metadata of one page of one KV head, in one piece:
 ///
-///   PageSummary, padded to 48 bytes | Half[4][head_dim]: key step, key zero, value step, value zero
+///   PageSummary, padded to 64 bytes | Half[4][head_dim]: key step, key zero, value step, value zero
 ///   | Half[64]: |v_i| / value_reach of the exact values, to nearest; 0 for a token that is not there
 ///
 /// step is that of the 8-bit level; the step of level b is step * 2^(8 - b), and a channel's code c at level b stands for
 /// zero + (c + 1/2) * step_b, at most half a step away from the number it was made of.
-inline constexpr std::size_t page_summary_bytes = 48;
+inline constexpr std::size_t page_summary_bytes = 64;
 constexpr std::size_t page_metadata_bytes(std::size_t head_dim) noexcept {
   return page_summary_bytes + (4 * head_dim + page_tokens) * sizeof(Half);
 }

@@ -1,8 +1,11 @@
 #pragma once
 #include <cstddef>
+#include <limits>
 #include <span>
 
 namespace mpp::llm {
+
+inline constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// What one read (one query of one head) knows of a page of tokens that it has read in compressed form.
 ///
@@ -14,6 +17,11 @@ struct AttentionPage {
       0.0;  ///< |s_i - s~_i| <= radius for every token, the kernel's error in s~_i included; +infinity: unknown
   double energy = 0.0;    ///< sum of p~_i |v_i|^2 over the page, >= 0, of the exact values
   double residual = 0.0;  ///< |v_i - v~_i| <= residual for every token; +infinity: unknown
+
+  // All tokens of the page together. +infinity: unknown, and then the page counts as if they all erred in the same way.
+  double spread = infinity;        ///< root of the sum of (s_i - s~_i)^2
+  double value_spread = infinity;  ///< |sum a_i (v_i - v~_i)| <= value_spread for all a with sum a_i^2 <= 1
+  double heaviest = infinity;      ///< no p~_i is above it
 };
 
 /// A page that the read left out. Only bounds of what it would have contributed are known.
