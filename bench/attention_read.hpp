@@ -29,8 +29,8 @@ class GroupRead {
              queries.data(),
              output_.data(),
              log_sum_exp_.data(),
-             {per_head_[0].data(), per_head_[1].data(), per_head_[2].data(), per_head_[3].data(), per_page_[0].data(),
-              per_page_[1].data()}};
+             {per_head_[0].data(), per_head_[1].data(), per_head_[2].data(), per_head_[3].data(), per_head_[4].data(),
+              per_page_[0].data(), per_page_[1].data(), per_page_[2].data()}};
     kernels::attend_paged({}, shape_, std::span(&read_, 1));
     kernels::certificate_sums({}, shape_, std::span(&read_, 1), sums_);
   }
@@ -77,8 +77,8 @@ class GroupRead {
   std::vector<KvPage> pages_;
   std::vector<float> output_;
   std::vector<double> log_sum_exp_;
-  std::array<std::vector<float>, 4> per_head_;
-  std::array<std::vector<float>, 2> per_page_;
+  std::array<std::vector<float>, 5> per_head_;
+  std::array<std::vector<float>, 3> per_page_;
   std::vector<kernels::CertificateSums> sums_;
 };
 

@@ -83,7 +83,8 @@ class PoolPass {
           log_sum_exp_.data() + i * group,      {}};
       const std::size_t head = i * group * page_count, page = i * page_count;
       statistics_.push_back({per_head_[0].data() + head, per_head_[1].data() + head, per_head_[2].data() + head,
-                             per_head_[3].data() + head, per_page_[0].data() + page, per_page_[1].data() + page});
+                             per_head_[3].data() + head, per_head_[4].data() + head, per_page_[0].data() + page,
+                             per_page_[1].data() + page, per_page_[2].data() + page});
     }
   }
 
@@ -120,8 +121,8 @@ class PoolPass {
   std::vector<kernels::PageStatistics> statistics_;
   std::vector<float> output_;
   std::vector<double> log_sum_exp_;
-  std::array<std::vector<float>, 4> per_head_;
-  std::array<std::vector<float>, 2> per_page_;
+  std::array<std::vector<float>, 5> per_head_;
+  std::array<std::vector<float>, 3> per_page_;
   std::vector<kernels::CertificateSums> sums_;
   double worst_tv_ = 0.0;
 };

@@ -83,15 +83,12 @@ void KvTier::start(const Request& request, State& state) const {
   state.group_ = shape.group;
   state.pages_ = shape.pages;
   for (std::size_t head = 0; head < shape.heads; ++head) {
-    float* const first = state.statistics_.device() + head * per_head;
-    const std::size_t n = shape.group * shape.pages;
-    state.reads_[head] = {
-        .pages = state.tables_.device() + head * shape.pages,
-        .page_count = shape.pages,
-        .queries = request.queries.data() + head * shape.group * shape.dim,
-        .output = state.output_.device() + head * shape.group * shape.dim,
-        .log_sum_exp = state.log_sum_exp_.device() + head * shape.group,
-        .statistics = {first, first + n, first + 2 * n, first + 3 * n, first + 4 * n, first + 4 * n + shape.pages}};
+    state.reads_[head] = {.pages = state.tables_.device() + head * shape.pages,
+                          .page_count = shape.pages,
+                          .queries = request.queries.data() + head * shape.group * shape.dim,
+                          .output = state.output_.device() + head * shape.group * shape.dim,
+                          .log_sum_exp = state.log_sum_exp_.device() + head * shape.group,
+                          .statistics = shape.statistics_at(state.statistics_.device() + head * per_head)};
   }
   state.started_ = true;
 }

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "read_shape.hpp"
-
 namespace mpp::llm {
 namespace {
 
@@ -20,12 +18,8 @@ double error_of(const AttentionCertificate& certificate, AttentionMetric metric)
 }  // namespace
 
 PromotionPlan::PromotionPlan(const AttentionRequest& request, AttentionState& state, double aim)
-    : request_(request), state_(state), limit_(aim * request.epsilon.value), dim_(request.cache->geometry().head_dim) {}
-
-PromotionPlan::Statistics PromotionPlan::statistics_of(float* first) const noexcept {
-  const std::size_t n = state_.group_ * state_.pages_;
-  return {first, first + n, first + 2 * n, first + 3 * n, first + 4 * n, first + 4 * n + state_.pages_};
-}
+    : request_(request), state_(state), limit_(aim * request.epsilon.value),
+      shape_{state.heads_, state.group_, state.pages_, request.cache->geometry().head_dim} {}
 
 // The largest share of an error that the keys of a page have, over the queries of its head.
 double PromotionPlan::gain_of_keys(const Statistics& of, std::size_t kv_head, std::size_t page) const noexcept {
@@ -60,9 +54,9 @@ double PromotionPlan::gain_of_values(const Statistics& of, std::size_t kv_head, 
 // Two steps of the keys of each page, and of its values: one plane up, then to the exact numbers. The second has a
 // smaller gain for more bytes, so that it always follows the first.
 void PromotionPlan::list_steps(std::size_t kv_head) {
-  const Statistics of = statistics_of(state_.statistics_.host() + kv_head * (4 * state_.group_ + 2) * state_.pages_);
-  const auto plane = static_cast<double>(kernels::page_plane_bytes(dim_));
-  const auto exact = static_cast<double>(kernels::page_exact_bytes(dim_));
+  const Statistics of = shape_.statistics_at(state_.statistics_.host() + kv_head * shape_.statistics());
+  const auto plane = static_cast<double>(kernels::page_plane_bytes(shape_.dim));
+  const auto exact = static_cast<double>(kernels::page_exact_bytes(shape_.dim));
   state_.steps_.clear();
   const auto add = [&](double gain, std::size_t page, bool values, PageLevel level) {
     if (gain > 0.0)
@@ -94,35 +88,37 @@ void PromotionPlan::list_steps(std::size_t kv_head) {
 
 /// The certificate's error after so many steps, if each does what it usually does.
 double PromotionPlan::predict(std::size_t kv_head, std::size_t steps) const {
-  const std::size_t size = (4 * state_.group_ + 2) * state_.pages_;
+  const std::size_t size = shape_.statistics();
   std::copy_n(state_.statistics_.host() + kv_head * size, size, state_.predicted_.data());
-  const Statistics of = statistics_of(state_.predicted_.data());
+  const Statistics of = shape_.statistics_at(state_.predicted_.data());
   for (std::size_t s = 0; s < steps; ++s) {
     const PromotionStep& step = state_.steps_[s];
     if (step.values) {
-      float& residual = of.value_residual[step.page];
-      residual = step.level == PageLevel::exact ? 0.0F : residual / plane_factor;
+      const float left = step.level == PageLevel::exact ? 0.0F : 1.0F / plane_factor;
+      of.value_residual[step.page] *= left, of.value_spread[step.page] *= left;
       continue;
     }
     for (std::size_t i = 0; i < state_.group_; ++i) {
       const std::size_t at = i * state_.pages_ + step.page;
       if (of.radius[at] < 0.0F)
         of.mass[at] = 0.0F;
+      else if (step.level == PageLevel::exact)
+        of.radius[at] = of.spread[at] = 0.0F;
       else
-        of.radius[at] = step.level == PageLevel::exact ? 0.0F : of.radius[at] / plane_factor;
+        of.radius[at] /= plane_factor, of.spread[at] /= plane_factor;
     }
   }
   kernels::KvRead read = state_.reads_[kv_head];
   read.log_sum_exp = state_.log_sum_exp_.host() + kv_head * state_.group_;
-  read.statistics = {of.max_logit, of.mass, of.radius, of.energy, of.value_residual, of.value_reach};
+  read.statistics = of;
   std::array<kernels::CertificateSums, kernels::max_group> sums;
-  kernels::certificate_sums({}, {.head_dim = dim_, .group = state_.group_, .scale = 1.0F}, {&read, 1},
+  kernels::certificate_sums({}, {.head_dim = shape_.dim, .group = state_.group_, .scale = 1.0F}, {&read, 1},
                             std::span(sums).first(state_.group_));
   double error = 0.0;
   for (std::size_t i = 0; i < state_.group_; ++i) {
-    const float* output = state_.output_.host() + (kv_head * state_.group_ + i) * dim_;
+    const float* output = state_.output_.host() + (kv_head * state_.group_ + i) * shape_.dim;
     // Exact values may be shorter than the codes that the output is made of.
-    const double longest = std::min(norm({output, dim_}), std::sqrt(sums[i].energy));
+    const double longest = std::min(norm({output, shape_.dim}), std::sqrt(sums[i].energy));
     error = std::max(error, error_of(certify(sums[i], longest), request_.metric));
   }
   return error;

@@ -1,5 +1,5 @@
 #pragma once
-#include <mpp/llm/kv_tier.hpp>
+#include "read_shape.hpp"
 
 namespace mpp::llm {
 
@@ -12,11 +12,7 @@ class PromotionPlan {
   void make();
 
  private:
-  /// Statistics of one KV head, or a copy of them.
-  struct Statistics {
-    float *max_logit, *mass, *radius, *energy, *value_residual, *value_reach;
-  };
-  Statistics statistics_of(float* first) const noexcept;
+  using Statistics = kernels::PageStatistics;  // of one KV head, or a copy of them
   double gain_of_keys(const Statistics& of, std::size_t kv_head, std::size_t page) const noexcept;
   double gain_of_values(const Statistics& of, std::size_t kv_head, std::size_t page) const noexcept;
   void list_steps(std::size_t kv_head);
@@ -26,7 +22,7 @@ class PromotionPlan {
   const AttentionRequest& request_;
   AttentionState& state_;
   double limit_;
-  std::size_t dim_;
+  ReadShape shape_;
 };
 
 }  // namespace mpp::llm

@@ -10,7 +10,14 @@ namespace mpp::llm {
 struct ReadShape {
   std::size_t heads, group, pages, dim;
   /// Floats of PageStatistics of one KV head.
-  [[nodiscard]] std::size_t statistics() const noexcept { return (4 * group + 2) * pages; }
+  [[nodiscard]] std::size_t statistics() const noexcept { return (5 * group + 3) * pages; }
+  /// Those floats as arrays.
+  [[nodiscard]] kernels::PageStatistics statistics_at(float* first) const noexcept {
+    const std::size_t n = group * pages;
+    float* const of_pages = first + 5 * n;
+    return {first,         first + n, first + 2 * n,    first + 3 * n,
+            first + 4 * n, of_pages,  of_pages + pages, of_pages + 2 * pages};
+  }
 };
 /// @throws ShapeError, ValueError for a request that is none
 [[nodiscard]] ReadShape check_request(const AttentionRequest& request);

@@ -75,7 +75,7 @@ class AttentionState {
   bool planned_ = false;                               // targets_ say what the next level brings in
   std::size_t pages_ = 0, heads_ = 0, group_ = 0;      // pages of a KV head, KV heads
   Mirrored<kernels::KvPage> tables_;                   // [heads][pages]
-  Mirrored<float> statistics_;                         // [heads][4 group + 2][pages]
+  Mirrored<float> statistics_;                         // [heads][5 group + 3][pages]
   Mirrored<float> output_;                             // [heads][group][head_dim]
   Mirrored<double> log_sum_exp_;                       // [heads][group]
   std::array<DeviceBlock, 2> planes_;                  // that levels 2 and 3 have made
@@ -84,7 +84,7 @@ class AttentionState {
   Buffer<AttentionCertificate> certificates_;          // [heads][group]
   Buffer<std::array<kernels::PageLevel, 2>> targets_;  // [heads][pages], keys and values
   Buffer<PromotionStep> steps_;                        // [4 pages]
-  Buffer<float> predicted_;                            // [4 group + 2][pages], of one KV head
+  Buffer<float> predicted_;                            // [5 group + 3][pages], of one KV head
 };
 
 /// Ladder: K4V4, what the cache holds (K8V4 and kept promotions), single pages promoted, promoted again, exact.
