@@ -94,8 +94,10 @@ double PromotionPlan::predict(std::size_t kv_head, std::size_t steps) const {
   for (std::size_t s = 0; s < steps; ++s) {
     const PromotionStep& step = state_.steps_[s];
     if (step.values) {
-      const float left = step.level == PageLevel::exact ? 0.0F : 1.0F / plane_factor;
-      of.value_residual[step.page] *= left, of.value_spread[step.page] *= left;
+      if (step.level == PageLevel::exact)  // not times 0: they may be infinite
+        of.value_residual[step.page] = of.value_spread[step.page] = 0.0F;
+      else
+        of.value_residual[step.page] /= plane_factor, of.value_spread[step.page] /= plane_factor;
       continue;
     }
     for (std::size_t i = 0; i < state_.group_; ++i) {
