@@ -94,8 +94,8 @@ struct PageBytes {
   void put(std::size_t offset, const T& value) {
     std::memcpy(metadata.data() + offset, &value, sizeof value);
   }
-  std::size_t factor_offset(Factor which, std::size_t channel) const { return 48 + 2 * (which * head_dim + channel); }
-  std::size_t norm_offset(std::size_t token) const { return 48 + 2 * (4 * head_dim + token); }
+  std::size_t factor_offset(Factor which, std::size_t channel) const { return 64 + 2 * (which * head_dim + channel); }
+  std::size_t norm_offset(std::size_t token) const { return 64 + 2 * (4 * head_dim + token); }
 
   std::size_t key_word(std::size_t token, std::size_t channel) const { return channel / 8 * 64 + token; }
   std::size_t value_word(std::size_t token, std::size_t channel) const { return token / 8 * head_dim + channel; }

@@ -164,6 +164,9 @@ inline PageBytes quantize_page(const StoredRows& keys, const StoredRows& values,
     if (level != PageLevel::bits12)
       summary.value_residual[l] =
           values_inside ? root(value_most, fault == QuantizerFault::value_residual_rounded_down) : unknown;
+    // A bound that needs no eigenvalues: all tokens off in the same direction.
+    if (l > 0) summary.key_spread[l - 1] = 8.0F * summary.key_residual[l];
+    if (l < 2) summary.value_spread[l] = 8.0F * summary.value_residual[l];
   }
   for (std::size_t j = 0; j < dims; ++j) {
     const double reach = std::fabs(half_value(page.factor(PageBytes::key_zero, j))) +
