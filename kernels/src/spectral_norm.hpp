@@ -8,6 +8,10 @@
 // that every device finds the same one.
 namespace mpp::kernels {
 
+inline constexpr int spectral_rounds = 16;                    ///< of the power iteration
+inline constexpr double first_spectral_trial = 1.0 + 0x1p-6;  ///< times the eigenvalue that it found
+inline constexpr double next_spectral_trial = 1.0 + 0x1p-5;   ///< times the trial that failed
+
 /// The largest eigenvalue of a positive semidefinite matrix is below tau if tau I - G has a Cholesky factor. So a power
 /// iteration guesses, and the factorization proves. A factor that is found in floating point is the exact one of a matrix that
 /// is off by at most 65 * 64 * 2^-53 tau; with the sums of G, 256 products each, that is inside spectral_slack.
@@ -20,8 +24,7 @@ inline double spectral_norm_of(const double (*gram)[page_tokens], double (*lower
   double eigenvalue = 0.0, trace = 0.0;
   for (std::size_t i = 0; i < page_tokens; ++i) trace += gram[i][i];
   if (trace == 0.0) return 0.0;
-  constexpr int rounds = 16;
-  for (int round = 0; round < rounds; ++round) {
+  for (int round = 0; round < spectral_rounds; ++round) {
     double largest = 0.0, square = 0.0, before = 0.0;
     for (double& of : y) of = 0.0;
     for (std::size_t k = 0; k < page_tokens; ++k)
@@ -34,7 +37,7 @@ inline double spectral_norm_of(const double (*gram)[page_tokens], double (*lower
     eigenvalue = std::sqrt(square / before);
     for (std::size_t i = 0; i < page_tokens; ++i) x[i] = y[i] / largest;
   }
-  for (double tau = eigenvalue * (1.0 + 0x1p-6); tau > 0.0 && tau < trace; tau *= 1.0 + 0x1p-5) {
+  for (double tau = eigenvalue * first_spectral_trial; tau > 0.0 && tau < trace; tau *= next_spectral_trial) {
     bool positive = true;
     for (std::size_t i = 0; i < page_tokens; ++i)
       for (std::size_t j = 0; j < page_tokens; ++j) lower[i][j] = (i == j ? tau : 0.0) - gram[i][j];

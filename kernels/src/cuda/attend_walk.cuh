@@ -103,8 +103,9 @@ class Walk {
       const float unit = block_.exact_unit[4 * group + lane_ % 4];
 #pragma unroll
       for (unsigned i = 0; i < 8; ++i) logits[group][i] *= unit;
-      write_of_query(read_.statistics.radius, group, at,
-                     arithmetic(summary, 4 * group + lane_ / 8, error) * radius_slack + arithmetic_floor);
+      const float radius = arithmetic(summary, 4 * group + lane_ / 8, error) * radius_slack + arithmetic_floor;
+      write_of_query(read_.statistics.radius, group, at, radius);
+      write_of_query(read_.statistics.spread, group, at, page_root * radius);
     }
   }
 
@@ -120,7 +121,7 @@ class Walk {
       if (page.key_level == PageLevel::omitted)
         bound_omitted(page, metadata.summary(), group, at, query);
       else
-        write_of_query(read_.statistics.radius, group, at, coded_radius(page, metadata.summary(), group, query));
+        write_coded_errors(page, metadata.summary(), group, at, query);
       unit[group] = for_sum_lanes(query.unit, lane_);
       base[group] = for_sum_lanes(query.base, lane_);
       code_sum[group] = for_sum_lanes(query.code_sum, lane_);
@@ -157,17 +158,23 @@ class Walk {
                  logits[group][i]);
   }
 
-  __device__ float coded_radius(const KvPage& page, const PageSummary& summary, unsigned group,
-                                const PageQuery& query) const {
+  __device__ void write_coded_errors(const KvPage& page, const PageSummary& summary, unsigned group, unsigned at,
+                                     const PageQuery& query) const {
     const auto level = static_cast<int>(page.key_level) - static_cast<int>(PageLevel::bits4);
-    const float residual = summary.key_residual[level];
     const float level_step = level == 0 ? 16.0F : level == 1 ? 1.0F : 1.0F / 16.0F;
+    const float residual = summary.key_residual[level];
+    // Codes of 4 bits: as if all tokens were off in the same direction.
+    const float together = level == 0 ? page_root * residual : summary.key_spread[level - 1];
     // min() alone would let a page without any bound pass for one of half a step.
     const float coded = isfinite(residual) ? fminf(0.5F * query.absolute, query.length * residual) : residual;
-    return (coded * level_step + query.unit * query_rounding_ * summary.code_norm +
-            arithmetic(summary, 4 * group + lane_ / 8, arithmetic_error(shape_.head_dim))) *
-               radius_slack +
-           arithmetic_floor;
+    const float rounding = query.unit * query_rounding_ * summary.code_norm +
+                           arithmetic(summary, 4 * group + lane_ / 8, arithmetic_error(shape_.head_dim));
+    const float radius = (coded * level_step + rounding) * radius_slack + arithmetic_floor;
+    const float spread =
+        (query.length * together * level_step + page_root * rounding) * radius_slack + arithmetic_floor;
+    write_of_query(read_.statistics.radius, group, at, radius);
+    write_of_query(read_.statistics.spread, group, at,
+                   fminf(page_root * radius, spread));  // not the NaN of 0 * infinity
   }
 
   __device__ void bound_omitted(const KvPage& page, const PageSummary& summary, unsigned group, unsigned at,
@@ -181,6 +188,7 @@ class Walk {
               : reach;
     const PageStatistics& to = read_.statistics;
     write_of_query(to.radius, group, at, -1.0F);
+    write_of_query(to.spread, group, at, 0.0F);
     write_of_query(to.max_logit, group, at, upper);
     write_of_query(to.mass, group, at, static_cast<float>(page.tokens));
     write_of_query(to.energy, group, at, 0.0F);
@@ -291,10 +299,11 @@ class Walk {
   __device__ void describe_values(const KvPage& page, const Metadata<steps>& metadata, unsigned at) const {
     if (lane_ != 0 || first_head_ != 0 || read_.statistics.radius == nullptr) return;
     const PageSummary& summary = metadata.summary();
+    const bool coded = page.value_level == PageLevel::bits4 || page.value_level == PageLevel::bits8;
+    const int level = page.value_level == PageLevel::bits8 ? 1 : 0;
     read_.statistics.value_reach[at] = summary.value_reach;
-    read_.statistics.value_residual[at] = page.value_level == PageLevel::bits4   ? summary.value_residual[0]
-                                          : page.value_level == PageLevel::bits8 ? summary.value_residual[1]
-                                                                                 : 0.0F;
+    read_.statistics.value_residual[at] = coded ? summary.value_residual[level] : 0.0F;
+    read_.statistics.value_spread[at] = coded ? summary.value_spread[level] : 0.0F;
   }
 
   // Number i of the lane's 8: see multiply_keys().

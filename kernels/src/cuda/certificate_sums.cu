@@ -16,7 +16,7 @@ namespace {
 constexpr unsigned block_width = 128;
 
 struct Terms {
-  double floor, page_weight, token_weight;  // certificate_floor(), certificate_page_weight()
+  double floor, page_weight, token_weight, root;  // certificate_floor() and so on
 };
 constexpr std::size_t max_certificates = 200;
 struct Certificates {
@@ -45,50 +45,68 @@ __device__ void add_page(const PageStatistics& of, std::size_t head_page, std::s
   const double t = sane ? share * mass : std::numeric_limits<double>::quiet_NaN();
   const double h = expm1(fmin(0.5 * c, largest_half_radius)), left = 1.0 / (1.0 + h), rise = h * (h + 2.0);
   const double u = 0.5 * h * (h * left), half_cosh = u * (u + 2.0);
+  const double sinh = 0.5 * (rise + h * left * (1.0 + left));
+  // The mean radius of the page, at most c. A radius that is not finite makes its terms infinite, or no numbers.
+  const double per_root = terms.root / sqrt(mass);
+  const double mean = fmin(static_cast<double>(of.spread[head_page]) * per_root, c);
+  const double r = c > 0.0 ? mean / c : 1.0, r_rise = r * rise;
   totals.weight += t;
-  totals.excess += t * rise;
-  totals.excess_square += t * rise * rise;
-  totals.variance += t * h * h;
-  totals.affinity += t * left;
-  totals.shrink += t * left * left;
+  totals.excess += t * r_rise;
+  totals.excess_square += t * r_rise * r_rise;
+  totals.variance += t * (r * h) * (r * h);
+  totals.affinity += t * fmax(left, 1.0 - 0.5 * mean);
+  totals.shrink += t * fmax(left * left, 1.0 - mean);
+  totals.plain_excess += t * rise;
   totals.lift += t * u;
   totals.lift_square += t * u * u;
   totals.half_cosh_square += t * half_cosh * half_cosh;
+  totals.spread_lift += t * r * r * u;
+  totals.spread_lift_square += t * r * r * u * u;
+  totals.spread_half_cosh_square += t * r * r * half_cosh * half_cosh;
+  totals.spread_sinh += t * r * sinh;
   totals.radius = fmax(totals.radius, c);
   const double share_reach = share * value_norm, energy = of.energy[head_page] + terms.floor * mass;
-  totals.paged_excess += share_reach * sqrt(mass * energy) * rise;
-  totals.value_residual += t * of.value_residual[page];
+  const double residual = of.value_residual[page], together = of.value_spread[page];
+  totals.paged_excess += share_reach * sqrt(mass * energy) * r_rise;
+  totals.value_residual += t * fmin(residual, together * per_root);
   totals.energy += share_reach * value_norm * energy;
-  totals.output_rounding += share_reach * (terms.page_weight * mass + terms.token_weight);
+  totals.output_rounding += share_reach * (terms.page_weight * mass + (residual > 0.0 ? terms.token_weight : 0.0));
   totals.reach = fmax(totals.reach, value_norm);
 }
 
 __device__ void merge(const PageTotals& other, PageTotals& totals) {
   totals.weight += other.weight;
   totals.excess += other.excess, totals.excess_square += other.excess_square, totals.variance += other.variance;
-  totals.affinity += other.affinity, totals.shrink += other.shrink;
+  totals.affinity += other.affinity, totals.shrink += other.shrink, totals.plain_excess += other.plain_excess;
   totals.lift += other.lift, totals.lift_square += other.lift_square;
   totals.half_cosh_square += other.half_cosh_square;
+  totals.spread_lift += other.spread_lift, totals.spread_lift_square += other.spread_lift_square;
+  totals.spread_half_cosh_square += other.spread_half_cosh_square, totals.spread_sinh += other.spread_sinh;
   totals.radius = fmax(totals.radius, other.radius), totals.reach = fmax(totals.reach, other.reach);
   totals.paged_excess += other.paged_excess, totals.value_residual += other.value_residual;
   totals.energy += other.energy, totals.output_rounding += other.output_rounding;
   totals.omitted += other.omitted, totals.omitted_reach = fmax(totals.omitted_reach, other.omitted_reach);
 }
 
-// A PageTotals in a row of its own per thread: 17 doubles, an odd number of banks apart.
+struct Row : PageTotals {
+  double apart;  // 23 doubles: neighbours in different banks
+};
+static_assert(sizeof(Row) == 23 * sizeof(double));
+
 __global__ void __launch_bounds__(block_width)
     sums_kernel(const __grid_constant__ Certificates work, PageTotals* results) {
-  __shared__ std::byte memory[block_width * sizeof(PageTotals)];
-  auto* const of_thread = reinterpret_cast<PageTotals*>(memory);
+  __shared__ __align__(8) std::byte memory[block_width / 2 * sizeof(Row)];
+  auto* const sent = reinterpret_cast<Row*>(memory);
   const KvRead& read = work.read[blockIdx.y];
   PageTotals totals;
   for (std::size_t page = threadIdx.x; page < read.page_count; page += block_width)
     add_page(read.statistics, blockIdx.x * read.page_count + page, page, read.log_sum_exp[blockIdx.x],
              work.terms[blockIdx.y], totals);
   for (unsigned half = block_width / 2; half > 0; half /= 2) {
-    if (threadIdx.x >= half && threadIdx.x < 2 * half) of_thread[threadIdx.x] = totals;
+    if (threadIdx.x >= half && threadIdx.x < 2 * half) static_cast<PageTotals&>(sent[threadIdx.x - half]) = totals;
     __syncthreads();
-    if (threadIdx.x < half) merge(of_thread[threadIdx.x + half], totals);
+    if (threadIdx.x < half) merge(sent[threadIdx.x], totals);
+    __syncthreads();
   }
   if (threadIdx.x == 0) results[blockIdx.y * work.group + blockIdx.x] = totals;
 }
@@ -107,7 +125,8 @@ void certificate_sums(const Context& context, const AttendShape& shape, std::spa
     for (unsigned i = 0; i < count; ++i) {
       work.read[i] = reads[first + i];
       const AttendRounding rounding = attend_rounding(work.read[i].page_count);
-      work.terms[i] = {certificate_floor(rounding), certificate_page_weight(rounding), rounding.token_weight};
+      work.terms[i] = {certificate_floor(rounding), certificate_page_weight(rounding), rounding.token_weight,
+                       certificate_root(rounding)};
     }
     sums_kernel<<<dim3(work.group, count), block_width, 0, stream_of(context)>>>(work,
                                                                                  results.get() + first * shape.group);

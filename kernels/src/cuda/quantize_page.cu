@@ -6,12 +6,14 @@
 #include "ops.hpp"
 #include "scratch.cuh"
 #include "signs.cuh"
+#include "spectral_norm.cuh"
 #include "src/page_code.hpp"
 
 namespace mpp::kernels::cuda {
 namespace {
 
 constexpr unsigned block_width = 256;
+static_assert(block_width == Spectrum::width);
 constexpr auto page_rows = static_cast<unsigned>(page_tokens);
 
 using Position = unsigned long long;  // of the first number that is not finite: page, matrix, token, channel, kind
@@ -20,7 +22,9 @@ struct Layout {
   unsigned head_dim;
   __host__ __device__ unsigned exact_row() const { return head_dim + 1; }  // the tokens of a warp in different banks
   __host__ __device__ unsigned code_row() const { return head_dim + 2; }
-  unsigned bytes() const { return 2 * head_dim * 8 + page_rows * (exact_row() * 4 + code_row() * 2); }
+  __host__ __device__ unsigned bytes() const {
+    return 2 * head_dim * 8 + page_rows * (exact_row() * 4 + code_row() * 2);
+  }
 };
 
 __device__ float stored_number(KvType type, std::uint16_t bits) {
@@ -148,29 +152,34 @@ __device__ double exact_norm(const Matrix& matrix, unsigned head_dim, unsigned t
   return norm(head_dim, [&](unsigned j) { return static_cast<double>(matrix.exact(token, j)); });
 }
 
+// What a number is off by at a level: keys in steps of it.
+__device__ double key_residual(const Matrix& keys, unsigned level, unsigned i, unsigned j) {
+  if (keys.step(j) == 0.0) return 0.0;
+  const int dropped = dropped_bits(level);
+  const double cell = keys.above_zero(i, j) / (keys.step(j) / 16.0);
+  return (cell - cell_middle(keys.code(i, j), dropped)) / static_cast<double>(1 << dropped);
+}
+__device__ double coded_value(const Matrix& values, unsigned level, unsigned i, unsigned j) {
+  return values.zero(j) + cell_middle(values.code(i, j), dropped_bits(level)) * (values.step(j) / 16.0);
+}
+__device__ double value_residual(const Matrix& values, unsigned level, unsigned i, unsigned j) {
+  return static_cast<double>(values.exact(i, j)) - coded_value(values, level, i, j);
+}
+
 // Norms of one kind for one token. Kinds of keys: residuals of 3 levels, codes of 3 levels, exact numbers.
 constexpr unsigned key_kinds = 7;
 __device__ double key_norm(const Matrix& keys, unsigned head_dim, unsigned kind, unsigned i) {
   if (kind == key_kinds - 1) return exact_norm(keys, head_dim, i);
-  const int dropped = dropped_bits(kind % 3);
-  if (kind >= 3)
-    return norm(head_dim, [&](unsigned j) { return cell_middle(keys.code(i, j), dropped) / 16.0 - 128.0; });
-  return norm(head_dim, [&](unsigned j) {
-    if (keys.step(j) == 0.0) return 0.0;
-    const double cell = keys.above_zero(i, j) / (keys.step(j) / 16.0);
-    return (cell - cell_middle(keys.code(i, j), dropped)) / static_cast<double>(1 << dropped);
-  });
+  if (kind < 3) return norm(head_dim, [&](unsigned j) { return key_residual(keys, kind, i, j); });
+  const int dropped = dropped_bits(kind - 3);
+  return norm(head_dim, [&](unsigned j) { return cell_middle(keys.code(i, j), dropped) / 16.0 - 128.0; });
 }
 // Kinds of values: residuals of 2 levels, what codes of 2 levels stand for, exact numbers.
 constexpr unsigned value_kinds = 5;
 __device__ double value_norm(const Matrix& values, unsigned head_dim, unsigned kind, unsigned i) {
   if (kind == value_kinds - 1) return exact_norm(values, head_dim, i);
-  const int dropped = dropped_bits(kind % 2);
-  const auto coded = [&](unsigned j) {
-    return values.zero(j) + cell_middle(values.code(i, j), dropped) * (values.step(j) / 16.0);
-  };
-  if (kind >= 2) return norm(head_dim, coded);
-  return norm(head_dim, [&](unsigned j) { return static_cast<double>(values.exact(i, j)) - coded(j); });
+  if (kind < 2) return norm(head_dim, [&](unsigned j) { return value_residual(values, kind, i, j); });
+  return norm(head_dim, [&](unsigned j) { return coded_value(values, kind - 2, i, j); });
 }
 
 struct Norms {
@@ -224,6 +233,7 @@ __global__ void __launch_bounds__(block_width)
   const Fields fields(page.metadata, head_dim);
   PageSummary& summary = *fields.summary;
   Matrix matrix(memory, layout);
+  auto& spectrum = *reinterpret_cast<Spectrum*>(memory + layout.bytes());
 
   matrix.load(type, page_rows, page.keys, 2 * Position{blockIdx.x}, first_bad);
   const bool keys_fit = __syncthreads_or(!matrix.make_grid(fields.row[0], fields.row[1])) == 0;
@@ -231,6 +241,11 @@ __global__ void __launch_bounds__(block_width)
   for (int plane = 0; plane < 3; ++plane) matrix.pack(8 - 4 * plane, true, page.key_planes[plane]);
   measure<key_kinds>(norms, 0, page_rows,
                      [&](unsigned kind, unsigned token) { return key_norm(matrix, head_dim, kind, token); });
+  for (unsigned level = 1; level < 3; ++level) {
+    const double spread =
+        spectral_norm(spectrum, head_dim, [&](unsigned i, unsigned j) { return key_residual(matrix, level, i, j); });
+    if (threadIdx.x == 0) summary.key_spread[level - 1] = keys_fit ? rounded_up(spread + spread_floor) : unknown;
+  }
   if (threadIdx.x == 0) {
     double reach = 0.0;
     for (unsigned j = 0; j < head_dim; ++j) {
@@ -250,10 +265,15 @@ __global__ void __launch_bounds__(block_width)
   for (int plane = 0; plane < 2; ++plane) matrix.pack(8 - 4 * plane, false, page.value_planes[plane]);
   measure<value_kinds>(norms, 0, page_rows,
                        [&](unsigned kind, unsigned token) { return value_norm(matrix, head_dim, kind, token); });
-  if (threadIdx.x == 0)
-    for (unsigned level = 0; level < 2; ++level)  // never 0: that says that values are exact
-      summary.value_residual[level] =
-          values_fit ? fmaxf(rounded_up(norms.of(level)), std::numeric_limits<float>::denorm_min()) : unknown;
+  for (unsigned level = 0; level < 2; ++level) {
+    const double spread =
+        spectral_norm(spectrum, head_dim, [&](unsigned i, unsigned j) { return value_residual(matrix, level, i, j); });
+    if (threadIdx.x != 0) continue;
+    // Never 0: that says that values are exact.
+    constexpr float least = std::numeric_limits<float>::denorm_min();
+    summary.value_residual[level] = values_fit ? fmaxf(rounded_up(norms.of(level)), least) : unknown;
+    summary.value_spread[level] = values_fit ? fmaxf(rounded_up(spread), least) : unknown;
+  }
   write_value_norms(norms, fmax(norms.of(2), norms.of(3)), page_rows, summary, fields.value_norm);
 }
 
@@ -301,12 +321,6 @@ __global__ void __launch_bounds__(block_width)
   }
 }
 
-template <class Kernel>
-void allow_memory(Kernel kernel, const Layout& layout, const char* operation) {
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(layout.bytes())),
-        operation);
-}
-
 void expects_finite(Position bad, const char* operation) {
   if (bad == ~Position{0}) return;
   constexpr float kinds[] = {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(),
@@ -320,19 +334,20 @@ void expects_finite(Position bad, const char* operation) {
 
 namespace {
 
-// One block for each page.
+// One block for each page, with `work_bytes` of shared memory beside its matrix.
 template <class Kernel, class... More>
 void run_on_pages(Kernel kernel, const Context& context, KvType type, std::size_t head_dim,
-                  std::span<const PageToQuantize> pages, const char* operation, More... more) {
+                  std::span<const PageToQuantize> pages, const char* operation, std::size_t work_bytes, More... more) {
   if (pages.empty()) return;
   const Layout layout{static_cast<unsigned>(head_dim)};
+  const std::size_t bytes = layout.bytes() + work_bytes;
   const Scratch<PageToQuantize> views(context, pages.size(), operation);
   check(cudaMemcpyAsync(views.get(), pages.data(), pages.size_bytes(), cudaMemcpyHostToDevice, stream_of(context)),
         operation);
   const DeviceValue<Position> first_bad(context, operation, 0xFF);
-  allow_memory(kernel, layout, operation);
-  kernel<<<grid_of(pages.size(), 1, operation), block_width, layout.bytes(), stream_of(context)>>>(
-      views.get(), type, layout, first_bad.get(), more...);
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)), operation);
+  kernel<<<grid_of(pages.size(), 1, operation), block_width, bytes, stream_of(context)>>>(views.get(), type, layout,
+                                                                                          first_bad.get(), more...);
   check_launch(operation);
   expects_finite(first_bad.read(), operation);
 }
@@ -340,16 +355,16 @@ void run_on_pages(Kernel kernel, const Context& context, KvType type, std::size_
 }  // namespace
 
 void quantize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {
-  run_on_pages(quantize_kernel, context, type, head_dim, pages, "quantize_page");
+  run_on_pages(quantize_kernel, context, type, head_dim, pages, "quantize_page", sizeof(Spectrum));
 }
 
 void encode_planes(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {
-  run_on_pages(encode_kernel, context, type, head_dim, pages, "encode_planes");
+  run_on_pages(encode_kernel, context, type, head_dim, pages, "encode_planes", 0);
 }
 
 void summarize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages,
                     std::size_t tokens) {
-  run_on_pages(summarize_kernel, context, type, head_dim, pages, "summarize_page", static_cast<unsigned>(tokens));
+  run_on_pages(summarize_kernel, context, type, head_dim, pages, "summarize_page", 0, static_cast<unsigned>(tokens));
 }
 
 }  // namespace mpp::kernels::cuda
