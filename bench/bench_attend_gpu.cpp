@@ -121,7 +121,8 @@ class Call {
                         log_sum_exp_.span().data() + r * group,
                         {}});
       with_statistics_.push_back(plain_.back());
-      with_statistics_.back().statistics = {of_head(0), of_head(1), of_head(2), of_head(3), of_page(0), of_page(1)};
+      with_statistics_.back().statistics = {of_head(0), of_head(1), of_head(2), of_head(3),
+                                           of_head(4), of_page(0), of_page(1), of_page(2)};
     }
   }
   void attend(bool statistics) { attend_paged(context_, shape_, statistics ? with_statistics_ : plain_); }
@@ -132,7 +133,7 @@ class Call {
   /// What attend_rounding() allows the output of each head to be off.
   std::vector<double> allowed() const {
     const AttendRounding rounding = attend_rounding(per_read_);
-    const auto max_logit = per_head_[0].to_host(), mass = per_head_[1].to_host(), reach = per_page_[1].to_host();
+    const auto max_logit = per_head_[0].to_host(), mass = per_head_[1].to_host(), reach = per_page_[2].to_host();
     const auto log_sum_exp = log_sum_exp_.to_host();
     std::vector<double> allowed(log_sum_exp.size(), 0.0);
     for (std::size_t h = 0; h < allowed.size(); ++h)
@@ -150,7 +151,7 @@ class Call {
   AttendShape shape_;
   std::size_t per_read_;
   DeviceArray<KvPage> table_;
-  DeviceArray<float> queries_, output_, per_head_[4], per_page_[2];
+  DeviceArray<float> queries_, output_, per_head_[5], per_page_[3];
   DeviceArray<double> log_sum_exp_;
   std::vector<KvRead> plain_, with_statistics_;
   std::vector<CertificateSums> sums_;
