@@ -2,8 +2,9 @@
 #include <cmath>
 #include <cstddef>
 
-#include <mpp/core/error.hpp>
 #include <mpp/kernels/attend_paged.hpp>
+
+#include "src/stored_page.hpp"
 
 // What the back ends of attend_paged() share: which pages they take, and what their arithmetic is worth.
 namespace mpp::kernels {
@@ -35,28 +36,38 @@ inline constexpr float arithmetic_floor = 0x1p-80F;
 
 enum class PageFault : int { none = 0, malformed = 1, stale = 2 };
 
+/// Whether a level is read from planes.
+constexpr bool is_coded(PageLevel level) noexcept { return level > PageLevel::omitted && level < PageLevel::exact; }
+
 /// Whether a page may be read. The metadata must be there: a device that finds it null says `malformed`.
 constexpr PageFault check_levels(const KvPage& page) noexcept {
-  const auto codes = [](PageLevel level) { return level > PageLevel::omitted && level < PageLevel::exact; };
   const PageLevel key = page.key_level;
   const PageLevel value = page.value_level;
   bool fine = page.metadata != nullptr && page.tokens >= 1 && page.tokens <= page_tokens && key <= PageLevel::exact &&
               value <= PageLevel::exact && (key == PageLevel::omitted) == (value == PageLevel::omitted) &&
               value != PageLevel::bits12;
-  fine = fine && (page.tokens == page_tokens || (!codes(key) && !codes(value)));
+  fine = fine && (page.tokens == page_tokens || (!is_coded(key) && !is_coded(value)));
   for (int plane = 0; plane < 3; ++plane)
-    fine = fine && (!codes(key) || static_cast<int>(key) <= plane || page.key_planes[plane] != nullptr);
+    fine = fine && (!is_coded(key) || static_cast<int>(key) <= plane || page.key_planes[plane] != nullptr);
   for (int plane = 0; plane < 2; ++plane)
-    fine = fine && (!codes(value) || static_cast<int>(value) <= plane || page.value_planes[plane] != nullptr);
+    fine = fine && (!is_coded(value) || static_cast<int>(value) <= plane || page.value_planes[plane] != nullptr);
   fine = fine && (key != PageLevel::exact || page.exact_keys != nullptr);
   fine = fine && (value != PageLevel::exact || page.exact_values != nullptr);
   return fine ? PageFault::none : PageFault::malformed;
 }
 
+/// Whether the memory of a page, whose levels are fine, is what its reader expects. A page that was only summarised has no
+/// codes: their norm is 0 then, and so is what values are off by, neither of which codes ever have.
+constexpr PageFault check_summary(const KvPage& page, const PageSummary& summary) noexcept {
+  if (summary.generation != page.generation) return PageFault::stale;
+  const bool fine = page.tokens <= summary.tokens && (!is_coded(page.key_level) || summary.code_norm > 0.0F) &&
+                    (!is_coded(page.value_level) || summary.value_residual[0] > 0.0F);
+  return fine ? PageFault::none : PageFault::malformed;
+}
+
 /// @throws ShapeError, ValueError, naming operation and field
 inline void check_shape(const char* operation, const AttendShape& shape) {
-  expects<ShapeError>(shape.head_dim > 0 && shape.head_dim % 32 == 0 && shape.head_dim <= max_head_dim, operation,
-                      ": head_dim is ", shape.head_dim, ", expected a multiple of 32, at most ", max_head_dim);
+  check_head_dim(operation, shape.head_dim);
   expects<ShapeError>(shape.group >= 1 && shape.group <= max_group, operation, ": group is ", shape.group,
                       ", expected 1 to ", max_group);
   expects<ValueError>(std::isfinite(shape.scale) && shape.scale > 0.0F, operation, ": scale is ", shape.scale,

@@ -1,16 +1,10 @@
 #include <mpp/kernels/quantize_page.hpp>
 
-#include <algorithm>
-
 #include "src/dispatch.hpp"
+#include "src/stored_page.hpp"
 
 namespace mpp::kernels {
 namespace {
-
-void check_head_dim(const char* operation, std::size_t head_dim) {
-  expects<ShapeError>(head_dim > 0 && head_dim % 32 == 0 && head_dim <= max_head_dim, operation, ": head_dim is ",
-                      head_dim, ", expected a multiple of 32, at most ", max_head_dim);
-}
 
 void needed(const void* memory, const char* operation, const char* argument) {
   expects<ShapeError>(memory != nullptr, operation, ": ", argument, " of a page is null");
@@ -21,10 +15,6 @@ void check_page(const char* operation, std::size_t head_dim, const PageToQuantiz
   needed(page.keys, operation, "keys");
   needed(page.values, operation, "values");
   needed(page.metadata, operation, "metadata");
-}
-
-bool any(std::span<std::uint32_t* const> planes) {
-  return std::ranges::any_of(planes, [](const std::uint32_t* plane) { return plane != nullptr; });
 }
 
 }  // namespace
@@ -52,8 +42,8 @@ void encode_planes(const Context& context, KvType type, std::size_t head_dim, st
   check_head_dim("encode_planes", head_dim);
   for (const PageToQuantize& page : pages) {
     needed(page.metadata, "encode_planes", "metadata");
-    if (any(page.key_planes)) needed(page.keys, "encode_planes", "keys");
-    if (any(page.value_planes)) needed(page.values, "encode_planes", "values");
+    if (any_plane(page.key_planes)) needed(page.keys, "encode_planes", "keys");
+    if (any_plane(page.value_planes)) needed(page.values, "encode_planes", "values");
   }
   dispatch(
       context, [&] { cpu::encode_planes(context, type, head_dim, pages); },

@@ -78,7 +78,7 @@ class GroupRead {
         with_count(count, [&](auto heads) { attend<heads()>(p, g, fields); });
       }
       if (read_.statistics.value_reach != nullptr) {
-        const bool coded = page.value_level != PageLevel::exact;
+        const bool coded = is_coded(page.value_level);
         const std::size_t level = coded ? code_level(page.value_level) : 0;
         read_.statistics.value_reach[p] = fields.summary->value_reach;
         read_.statistics.value_residual[p] = coded ? fields.summary->value_residual[level] : 0.0F;
@@ -92,9 +92,13 @@ class GroupRead {
   void check(const KvPage& page, std::size_t p) const {
     expects<ShapeError>(check_levels(page) == PageFault::none, "attend_paged: page ", p,
                         " has levels that its pointers and its number of tokens do not allow");
-    const std::uint32_t found = PageFields(page.metadata, head_dim_).summary->generation;
-    expects<StalePage>(found == page.generation, "attend_paged: page ", p, " is of generation ", found, ", expected ",
-                       page.generation, ": it was freed since");
+    const PageSummary& summary = *PageFields(page.metadata, head_dim_).summary;
+    const PageFault fault = check_summary(page, summary);
+    expects<StalePage>(fault != PageFault::stale, "attend_paged: page ", p, " is of generation ", summary.generation,
+                       ", expected ", page.generation, ": it was freed since");
+    expects<ShapeError>(fault == PageFault::none, "attend_paged: page ", p, " has ", summary.tokens, " tokens and ",
+                        summary.code_norm > 0.0F ? "codes" : "no codes", ", its view expects ", page.tokens, " tokens",
+                        is_coded(page.key_level) || is_coded(page.value_level) ? " in codes" : "");
   }
 
   // Upper bound of every logit: each channel at the end of its range that is better. A page without codes has no ranges, and

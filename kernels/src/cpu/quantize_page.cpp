@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -13,6 +12,7 @@
 #include "src/cpu/ops.hpp"
 #include "src/page_code.hpp"
 #include "src/spectral_norm.hpp"
+#include "src/stored_page.hpp"
 
 namespace mpp::kernels::cpu {
 namespace {
@@ -24,11 +24,6 @@ float up(double value) {  // to float, outward
   if (!(inflated <= std::numeric_limits<float>::max())) return unknown;
   const auto nearest = static_cast<float>(inflated);
   return static_cast<double>(nearest) < inflated ? std::nextafter(nearest, unknown) : nearest;
-}
-
-float number(KvType type, std::uint16_t bits) {
-  if (type == KvType::float16) return to_float(Half{bits});
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 
 // Keys or values of a page, with the grid of each channel and the fine codes.
@@ -43,7 +38,7 @@ struct Matrix {
             std::size_t page, const char* argument) {
     for (std::size_t i = 0; i < tokens; ++i)
       for (std::size_t j = 0; j < head_dim; ++j) {
-        exact[i][j] = number(type, bits[i * head_dim + j]);
+        exact[i][j] = stored_number(type, bits[i * head_dim + j]);
         expects<ValueError>(std::isfinite(exact[i][j]), operation, ": page ", page, ": ", argument, " of token ", i,
                             ", channel ", j, " is ", exact[i][j], ", expected a finite number");
       }
@@ -263,18 +258,15 @@ void summarize_page(const Context&, KvType type, std::size_t head_dim, std::span
 }
 
 void encode_planes(const Context&, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages) {
-  const auto any = [](std::span<std::uint32_t* const> planes) {
-    return std::ranges::any_of(planes, [](const std::uint32_t* plane) { return plane != nullptr; });
-  };
   for (std::size_t p = 0; p < pages.size(); ++p) {
     const PageToQuantize& page = pages[p];
     const PageFields fields(page.metadata, head_dim);
     Matrix matrix;
-    if (any(page.key_planes)) {
+    if (any_plane(page.key_planes)) {
       matrix.load(type, head_dim, page_tokens, page.keys, "encode_planes", p, "key");
       encode(matrix, head_dim, fields.key_step, fields.key_zero, true, page.key_planes);
     }
-    if (any(page.value_planes)) {
+    if (any_plane(page.value_planes)) {
       matrix.load(type, head_dim, page_tokens, page.values, "encode_planes", p, "value");
       encode(matrix, head_dim, fields.value_step, fields.value_zero, false, page.value_planes);
     }

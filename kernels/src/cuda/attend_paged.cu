@@ -65,7 +65,8 @@ void expects_none(unsigned faults) {
   expects<ValueError>((faults & query_fault) == 0,
                       "attend_paged: a query times the scale has a norm that is not a finite number below 2^60");
   expects<ShapeError>((faults & page_fault) == 0,
-                      "attend_paged: a page has levels that its pointers and its number of tokens do not allow");
+                      "attend_paged: a page has levels that its pointers, its number of tokens or what it was made of "
+                      "do not allow");
   expects<StalePage>((faults & stale_fault) == 0,
                      "attend_paged: a page is of another generation than its reader expects: it was freed since");
   expects<ShapeError>((faults & empty_fault) == 0,

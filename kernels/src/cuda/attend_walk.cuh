@@ -6,6 +6,13 @@
 
 namespace mpp::kernels::cuda {
 
+/// max() drops the NaN of a logit that is none, and the output would look fine.
+__device__ inline float larger_or_nan(float a, float b) {
+  float larger;
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(larger) : "f"(a), "f"(b));
+  return larger;
+}
+
 // One warp on its way through the pages of a run.
 template <unsigned steps, unsigned groups>
 class Walk {
@@ -29,7 +36,7 @@ class Walk {
       commit_copies();
       wait_for_copies<1>();  // the keys
       const Metadata<steps> metadata{buffers_.metadata[count % 2]};
-      if (lane_ == 0 && metadata.summary().generation != page.generation) atomicOr(faults_, stale_fault);
+      if (lane_ == 0) report(check_summary(page, metadata.summary()));
       float logits[groups][8];
       if (page.key_level == PageLevel::exact)
         exact_logits(page, metadata, at, logits);
@@ -55,6 +62,10 @@ class Walk {
   double total[groups] = {};
 
  private:
+  __device__ void report(PageFault fault) const {
+    if (fault != PageFault::none) atomicOr(faults_, fault == PageFault::stale ? stale_fault : page_fault);
+  }
+
   // Starts the copies of the keys of page `at`, whose descriptor has arrived, and of the descriptor after it.
   __device__ void start_keys(unsigned count, unsigned at, std::size_t end) {
     const KvPage& page = buffers_.pages[count % 3];
@@ -210,7 +221,7 @@ class Walk {
 #pragma unroll
         for (unsigned n = 0; n < 2; ++n) {
           float& weight = logits[group][i + n];
-          weight = token(i + n) < page.tokens ? expf(fmaxf(weight - largest, least_exponent)) : 0.0F;
+          weight = token(i + n) < page.tokens ? expf(larger_or_nan(weight - largest, least_exponent)) : 0.0F;
           mass += weight;
           const float of = n == 0 ? norm.x : norm.y;
           energy = fmaf(of * of, weight, energy);
@@ -299,7 +310,7 @@ class Walk {
   __device__ void describe_values(const KvPage& page, const Metadata<steps>& metadata, unsigned at) const {
     if (lane_ != 0 || first_head_ != 0 || read_.statistics.radius == nullptr) return;
     const PageSummary& summary = metadata.summary();
-    const bool coded = page.value_level == PageLevel::bits4 || page.value_level == PageLevel::bits8;
+    const bool coded = is_coded(page.value_level);
     const int level = page.value_level == PageLevel::bits8 ? 1 : 0;
     read_.statistics.value_reach[at] = summary.value_reach;
     read_.statistics.value_residual[at] = coded ? summary.value_residual[level] : 0.0F;

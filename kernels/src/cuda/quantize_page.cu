@@ -8,6 +8,7 @@
 #include "signs.cuh"
 #include "spectral_norm.cuh"
 #include "src/page_code.hpp"
+#include "src/stored_page.hpp"
 
 namespace mpp::kernels::cuda {
 namespace {
@@ -27,7 +28,7 @@ struct Layout {
   }
 };
 
-__device__ float stored_number(KvType type, std::uint16_t bits) {
+__device__ float device_number(KvType type, std::uint16_t bits) {
   return type == KvType::float16 ? device_float(Half{bits}) : __uint_as_float(std::uint32_t{bits} << 16);
 }
 
@@ -60,7 +61,7 @@ class Matrix {
     __syncthreads();
     for (unsigned k = threadIdx.x; k < tokens * layout_.head_dim; k += block_width) {
       const unsigned i = k / layout_.head_dim, j = k % layout_.head_dim;
-      const float number = stored_number(type, bits[k]);
+      const float number = device_number(type, bits[k]);
       exact_[i * layout_.exact_row() + j] = number;
       if (isfinite(number)) continue;
       const Position kind = (isnan(number) ? 2U : 0U) + (bits[k] >> 15);
@@ -307,13 +308,13 @@ __global__ void __launch_bounds__(block_width)
   const PageToQuantize& page = pages[blockIdx.x];
   const Fields fields(page.metadata, layout.head_dim);
   Matrix matrix(memory, layout);
-  if (page.key_planes[0] != nullptr || page.key_planes[1] != nullptr || page.key_planes[2] != nullptr) {
+  if (any_plane(page.key_planes)) {
     matrix.load(type, page_rows, page.keys, 2 * Position{blockIdx.x}, first_bad);
     matrix.take_grid(fields.row[0], fields.row[1]);
     matrix.make_codes();
     for (int plane = 0; plane < 3; ++plane) matrix.pack(8 - 4 * plane, true, page.key_planes[plane]);
   }
-  if (page.value_planes[0] != nullptr || page.value_planes[1] != nullptr) {
+  if (any_plane(page.value_planes)) {
     matrix.load(type, page_rows, page.values, 2 * Position{blockIdx.x} + 1, first_bad);
     matrix.take_grid(fields.row[2], fields.row[3]);
     matrix.make_codes();
