@@ -13,7 +13,7 @@ namespace mpp::kernels {
 /// is off by at most 65 * 64 * 2^-53 tau; with the sums of G, 256 products each, that is inside spectral_slack.
 ///
 /// gram: [page_tokens][page_tokens], symmetric.  lower: scratch of the same size.
-/// @return  >= the root of the largest eigenvalue
+/// @return  >= the root of the largest eigenvalue, and at most (1 + 2^-5)^(1/2) times that: the trial before the last one failed
 inline double spectral_norm_of(const double (*gram)[page_tokens], double (*lower)[page_tokens]) {
   double x[page_tokens], y[page_tokens];
   for (double& of : x) of = 1.0;
@@ -30,10 +30,12 @@ inline double spectral_norm_of(const double (*gram)[page_tokens], double (*lower
       before += x[i] * x[i], square += y[i] * y[i];
       largest = largest > std::fabs(y[i]) ? largest : std::fabs(y[i]);
     }
-    if (largest == 0.0) break;  // x is orthogonal to all rows: the trace remains
+    if (largest == 0.0) break;  // x is orthogonal to all rows: tokens that cancel
     eigenvalue = std::sqrt(square / before);
     for (std::size_t i = 0; i < page_tokens; ++i) x[i] = y[i] / largest;
   }
+  const double mean = trace / static_cast<double>(page_tokens);  // of all eigenvalues
+  eigenvalue = eigenvalue > mean ? eigenvalue : mean;
   for (double tau = eigenvalue * (1.0 + 0x1p-6); tau > 0.0 && tau < trace; tau *= 1.0 + 0x1p-5) {
     bool positive = true;
     for (std::size_t i = 0; i < page_tokens; ++i)
