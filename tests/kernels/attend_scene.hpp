@@ -55,17 +55,18 @@ class AttendPages {
     const std::size_t count = views.size(), group = scene.shape.group, dims = scene.shape.head_dim;
     const DeviceArray<KvPage> table(context_, std::span<const KvPage>(views));
     const DeviceArray<float> queries(context_, std::span<const float>(scene.queries));
-    DeviceArray<float> output(context_, group * dims), per_head[4], per_page[2];
+    DeviceArray<float> output(context_, group * dims), per_head[5], per_page[3];
     DeviceArray<double> log_sum_exp(context_, group);
     for (auto& array : per_head) array = DeviceArray<float>(context_, group * count);
     for (auto& array : per_page) array = DeviceArray<float>(context_, count);
     KvRead read{table.span().data(), count, queries.span().data(), output.span().data(), log_sum_exp.span().data(), {}};
     if (with_statistics)
       read.statistics = {per_head[0].span().data(), per_head[1].span().data(), per_head[2].span().data(),
-                         per_head[3].span().data(), per_page[0].span().data(), per_page[1].span().data()};
+                         per_head[3].span().data(), per_head[4].span().data(), per_page[0].span().data(),
+                         per_page[1].span().data(), per_page[2].span().data()};
     attend_paged(context_, scene.shape, std::array{read});
-    return {wide(output),      log_sum_exp.to_host(), wide(per_head[0]), wide(per_head[1]),
-            wide(per_head[2]), wide(per_head[3]),     wide(per_page[0]), wide(per_page[1])};
+    return {wide(output),      log_sum_exp.to_host(), wide(per_head[0]), wide(per_head[1]), wide(per_head[2]),
+            wide(per_head[3]), wide(per_head[4]),     wide(per_page[0]), wide(per_page[1]), wide(per_page[2])};
   }
 
   AttendScene scene;
@@ -105,17 +106,30 @@ inline Sampler unit_values(std::size_t first) {
   return [first](std::mt19937_64&, std::size_t i, std::size_t j) { return i == first + j ? 1.0 : 0.0; };
 }
 
-/// Largest |exact logit - logit as computed| - what the output may hide, over the radius, of one page that was read alone
-/// with unit_values(first): each coordinate of its output is the weight of a token.
-inline double worst_radius_ratio(const AttendScene& scene, const AttendResult& result, std::size_t first) {
+/// What the errors of logits come to, against what is told of them.
+struct ErrorRatios {
+  double radius = 0.0;  ///< the largest |exact logit - logit as computed| of a token, over the radius
+  double spread = 0.0;  ///< the root of the sum of squares of a page, over the spread
+
+  void take(const ErrorRatios& other) {
+    radius = std::max(radius, other.radius);
+    spread = std::max(spread, other.spread);
+  }
+};
+
+/// The largest ratios of one page that was read alone with unit_values(first): each coordinate of its output is the weight of
+/// a token. Errors count without what the output may hide.
+inline ErrorRatios worst_ratios(const AttendScene& scene, const AttendResult& result, std::size_t first) {
   const AttendRounding rounding = attend_rounding(1);
   const std::size_t dims = scene.shape.head_dim;
   constexpr double weight_grid = 0x1p-39;  // of the heaviest: a device may multiply values with weights of 40 bits
   const double hidden = 2.0 * (rounding.weight + rounding.mass + rounding.page_weight + 0x1p-23);
-  double worst = 0.0;
+  const auto over = [](double error, double told) { return error == 0.0 ? 0.0 : told > 0.0 ? error / told : HUGE_VAL; };
+  ErrorRatios worst;
   for (std::size_t head = 0; head < scene.shape.group; ++head) {
     const auto exact =
         reference::logits(scene.query(head), static_cast<double>(scene.shape.scale), scene.pages[0].exact_keys);
+    double square = 0.0, largest = 0.0;
     for (std::size_t i = first; i < std::min(first + dims, scene.pages[0].tokens); ++i) {
       const double weight = result.output[head * dims + i - first];
       if (weight < 1e-30) continue;  // flushed
@@ -123,9 +137,11 @@ inline double worst_radius_ratio(const AttendScene& scene, const AttendResult& r
       const double logit = std::log(weight) + result.log_sum_exp[head];
       const double blur = hidden + weight_grid / (weight * result.mass[head]) +
                           rounding.log_sum_exp * std::max(1.0, std::fabs(result.log_sum_exp[head]));
-      const double off = std::fabs(logit - exact[i]) - blur;
-      if (off > 0.0) worst = std::max(worst, result.radius[head] > 0.0 ? off / result.radius[head] : HUGE_VAL);
+      const double off = std::max(0.0, std::fabs(logit - exact[i]) - blur);
+      largest = std::max(largest, off);
+      square += off * off;
     }
+    worst.take({over(largest, result.radius[head]), over(std::sqrt(square), result.spread[head])});
   }
   return worst;
 }

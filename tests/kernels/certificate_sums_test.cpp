@@ -1,141 +1,8 @@
-#include <cmath>
-#include <limits>
-
-#include <mpp/core/error.hpp>
-#include <mpp/kernels/certificate_sums.hpp>
-
-#include "kernels/kernel_test.hpp"
-#include "reference/certificate_sums.hpp"
+#include "kernels/certificate_scene.hpp"
 
 namespace mpp::kernels {
 namespace {
 
-using reference::ExactSums;
-using reference::ReadStatistics;
-
-constexpr float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
-
-enum Family { ordinary, tiny_radii, huge_radii, spread_logits, one_page, extreme_values, with_omitted, families };
-
-ReadStatistics statistics(Family family, std::size_t pages, std::size_t group, std::uint64_t seed) {
-  std::mt19937_64 engine(seed);
-  const auto uniform = [&](double low, double high) {
-    return std::uniform_real_distribution<double>(low, high)(engine);
-  };
-  ReadStatistics made;
-  made.group = group;
-  made.pages = pages;
-  const double scale = std::exp(uniform(-5.0, 1.0));
-  for (std::size_t i = 0; i < group * pages; ++i) {
-    const bool omitted = family == with_omitted && i % pages != 0 && uniform(0.0, 1.0) < 0.3;
-    const double logit = uniform(-4.0, 4.0) - (family == spread_logits ? std::exp(uniform(0.0, 7.5)) : 0.0);
-    double radius = scale * uniform(0.2, 1.0);
-    if (family == tiny_radii) radius = uniform(0.0, 1.0) < 0.2 ? 0.0 : std::exp(-uniform(20.0, 100.0));
-    if (family == huge_radii) radius = std::exp(uniform(-3.0, 6.6));
-    if (family == spread_logits) radius = std::exp(uniform(-9.0, 6.5));
-    const double mass = uniform(0.0, 1.0) < 0.2 ? 1.0 : uniform(1.0, 64.0);
-    made.max_logit.push_back(static_cast<float>(logit - (omitted ? 5.0 : 0.0)));
-    made.mass.push_back(omitted ? 64.0F : static_cast<float>(mass));
-    made.radius.push_back(omitted ? -1.0F : static_cast<float>(radius));
-    made.energy.push_back(omitted ? 0.0F : static_cast<float>(mass * std::pow(uniform(0.0, 1.0), 4.0)));
-  }
-  for (std::size_t p = 0; p < pages; ++p) {
-    const double size = family == extreme_values ? std::exp(uniform(-100.0, 80.0)) : std::exp(uniform(-1.0, 1.0));
-    made.value_reach.push_back(static_cast<float>(size));
-    made.value_residual.push_back(
-        static_cast<float>(size * (uniform(0.0, 1.0) < 0.2 ? 0.0 : std::exp(-uniform(2.0, 9.0)))));
-  }
-  made.sum_up();
-  return made;
-}
-
-/// A field, whether it is rounded up, and what it is by definition. energy_below and energy are of the same sum.
-struct Field {
-  const char* name;
-  double CertificateSums::*sum;
-  long double ExactSums::*exact;
-  bool up = true;
-};
-constexpr Field fields[] = {
-    {"excess", &CertificateSums::excess, &ExactSums::excess},
-    {"variance", &CertificateSums::variance, &ExactSums::variance},
-    {"affinity", &CertificateSums::affinity, &ExactSums::affinity, false},
-    {"shrink", &CertificateSums::shrink, &ExactSums::shrink, false},
-    {"lift", &CertificateSums::lift, &ExactSums::lift},
-    {"lift_variance", &CertificateSums::lift_variance, &ExactSums::lift_variance},
-    {"cosh_variance", &CertificateSums::cosh_variance, &ExactSums::cosh_variance},
-    {"sinh", &CertificateSums::sinh, &ExactSums::sinh},
-    {"sinh_below", &CertificateSums::sinh_below, &ExactSums::sinh, false},
-    {"radius", &CertificateSums::radius, &ExactSums::radius},
-    {"excess_square", &CertificateSums::excess_square, &ExactSums::excess_square},
-    {"paged_excess", &CertificateSums::paged_excess, &ExactSums::paged_excess},
-    {"value_residual", &CertificateSums::value_residual, &ExactSums::value_residual},
-    {"energy", &CertificateSums::energy, &ExactSums::energy},
-    {"energy_below", &CertificateSums::energy_below, &ExactSums::energy, false},
-    {"omitted", &CertificateSums::omitted, &ExactSums::omitted},
-    {"omitted_reach", &CertificateSums::omitted_reach, &ExactSums::omitted_reach},
-    {"output_rounding", &CertificateSums::output_rounding, &ExactSums::output_rounding},
-};
-
-class CertificateSumsTest : public KernelTest {
- protected:
-  static std::vector<CertificateSums> run(const ReadStatistics& read) { return run(std::vector<ReadStatistics>{read}); }
-  static std::vector<CertificateSums> run(const std::vector<ReadStatistics>& reads) {
-    struct Uploaded {
-      DeviceArray<float> max_logit, mass, radius, energy, value_residual, value_reach;
-      DeviceArray<double> log_sum_exp;
-    };
-    std::vector<Uploaded> uploaded;
-    std::vector<KvRead> views;
-    for (const ReadStatistics& read : reads) {
-      uploaded.push_back({upload(read.max_logit), upload(read.mass), upload(read.radius), upload(read.energy),
-                          upload(read.value_residual), upload(read.value_reach), upload(read.log_sum_exp)});
-      Uploaded& on = uploaded.back();
-      KvRead view;
-      view.page_count = read.pages;
-      view.log_sum_exp = on.log_sum_exp.span().data();
-      view.statistics = {on.max_logit.span().data(), on.mass.span().data(),           on.radius.span().data(),
-                         on.energy.span().data(),    on.value_residual.span().data(), on.value_reach.span().data()};
-      views.push_back(view);
-    }
-    AttendShape shape;
-    shape.head_dim = 64;
-    shape.group = reads.front().group;
-    std::vector<CertificateSums> sums(reads.size() * shape.group);
-    certificate_sums(context(), shape, views, sums);
-    return sums;
-  }
-
-  using Change = void (*)(CertificateSums&);
-  static void leave(CertificateSums&) {}
-
-  /// How often a sum is not on its side of what the statistics may mean; `change` breaks the sums first.
-  template <class Change>
-  static std::size_t violations(Change&& change, std::size_t cases) {
-    std::mt19937_64 signs(5);
-    std::size_t violated = 0;
-    for (std::size_t i = 0; i < cases; ++i) {
-      const auto family = static_cast<Family>(i % families);
-      const std::size_t pages = family == one_page ? 1 : 1 + (i * 7) % 40;
-      const ReadStatistics read = statistics(family, pages, 1 + i % 3, i);
-      const AttendRounding rounding = attend_rounding(pages);
-      std::vector<CertificateSums> sums = run(read);
-      for (std::size_t head = 0; head < read.group; ++head) {
-        change(sums[head]);
-        for (const long double part : {0.0L, 0.999L, 0.999L}) {
-          const ExactSums exact(read, head, rounding, signs, part);
-          for (const Field& field : fields) {
-            const double sum = sums[head].*field.sum;
-            const long double limit = exact.*field.exact;  // long double: 2^-64, and 40 additions
-            const bool holds = field.up ? sum >= limit * (1.0L - 0x1p-55L) : sum <= limit * (1.0L + 0x1p-55L);
-            if (!holds || std::isnan(sum)) ++violated;
-          }
-        }
-      }
-    }
-    return violated;
-  }
-};
 MPP_ON_ALL_DEVICES(CertificateSumsTest);
 
 TEST_P(CertificateSumsTest, AreOnTheirSideOfWhateverTheStatisticsMayMean) { EXPECT_EQ(violations(leave, 20'000), 0U); }
@@ -146,7 +13,10 @@ TEST_P(CertificateSumsTest, TheTestAboveCatchesASumThatForgetsTheRoundingOfTheRe
     EXPECT_GT(violations([&](CertificateSums& s) { s.*field.sum *= field.up ? 1.0 - 0x1p-6 : 1.0 + 0x1p-6; }, 1'000),
               0U)
         << field.name;
-  for (const Field& field : {fields[0], fields[1], fields[2], fields[3], fields[4], fields[7], fields[8], fields[10]})
+  for (const Field& field :
+       {field_of(&CertificateSums::excess), field_of(&CertificateSums::variance), field_of(&CertificateSums::affinity),
+        field_of(&CertificateSums::shrink), field_of(&CertificateSums::lift), field_of(&CertificateSums::sinh),
+        field_of(&CertificateSums::sinh_below), field_of(&CertificateSums::excess_square)})
     EXPECT_GT(violations([&](CertificateSums& s) { s.*field.sum *= field.up ? 1.0 - 0x1p-16 : 1.0 + 0x1p-16; }, 1'000),
               0U)
         << field.name;
@@ -160,8 +30,10 @@ TEST_P(CertificateSumsTest, CostLittleBesideTheRoundingOfTheRead) {
     for (std::size_t head = 0; head < 2; ++head) {
       std::mt19937_64 signs(1);
       const ExactSums exact(read, head, rounding, signs, 0.0L);
-      const double shares = 2.0 * (rounding.mass + rounding.weight), energies = rounding.energy + shares;
       for (const Field& field : fields) {
+        // twice in shares, and in the roots of masses that means of radii are made of
+        const double shares = (field.of_spread ? 4.0 : 2.0) * (rounding.mass + rounding.weight);
+        const double energies = rounding.energy + shares;
         const double sum = sums[head].*field.sum, limit = static_cast<double>(exact.*field.exact);
         double allowed = shares * limit;
         if (field.sum == &CertificateSums::energy || field.sum == &CertificateSums::energy_below)
@@ -186,6 +58,7 @@ TEST_P(CertificateSumsTest, AreZeroForExactPagesWithoutValues) {
   for (float& radius : read.radius) radius = 0.0F;
   for (float& reach : read.value_reach) reach = 0.0F;
   for (float& residual : read.value_residual) residual = 0.0F;
+  for (float& spread : read.value_spread) spread = 0.0F;
   const CertificateSums sums = run(read)[0];
   for (const Field& field : fields)
     if (field.up) {
@@ -196,21 +69,25 @@ TEST_P(CertificateSumsTest, AreZeroForExactPagesWithoutValues) {
 
 TEST_P(CertificateSumsTest, ARadiusBeyondTheExponentialIsInfinity) {
   for (const float radius : {720.0F, 1500.0F, 3e38F, inf})
-    for (const std::size_t at : {0, 3, 8}) {
-      ReadStatistics read = statistics(ordinary, 9, 1, 2);
-      read.radius[at] = radius;
-      read.max_logit[at] = at == 3 ? -2000.0F : read.max_logit[at];  // a weight that underflows is a weight
-      read.sum_up();
-      const CertificateSums sums = run(read)[0];
-      EXPECT_EQ(sums.excess, inf);
-      EXPECT_EQ(sums.excess_square, inf);
-      EXPECT_EQ(sums.cosh_variance, inf);
-      EXPECT_EQ(sums.paged_excess, inf);
-      EXPECT_EQ(sums.radius, inf);
-      EXPECT_GE(sums.variance, 0.0);
-      EXPECT_GE(sums.lift_variance, 0.0);
-      EXPECT_LE(sums.energy, std::numeric_limits<double>::max());
-    }
+    for (const std::size_t at : {0, 3, 8})
+      for (const float spread : {0.0F, 1.0F, inf}) {
+        ReadStatistics read = statistics(ordinary, 9, 1, 2);
+        read.radius[at] = radius;
+        read.spread[at] = spread;
+        read.max_logit[at] = at == 3 ? -2000.0F : read.max_logit[at];  // a weight that underflows is a weight
+        read.sum_up();
+        const CertificateSums sums = run(read)[0];
+        EXPECT_EQ(sums.excess, inf);
+        EXPECT_EQ(sums.excess_square, inf);
+        EXPECT_EQ(sums.cosh_variance, inf);
+        EXPECT_EQ(sums.paged_excess, inf);
+        EXPECT_EQ(sums.spread_cosh_square, inf);
+        EXPECT_EQ(sums.spread_sinh, inf);
+        EXPECT_EQ(sums.radius, inf);
+        EXPECT_GE(sums.variance, 0.0);
+        EXPECT_GE(sums.lift_variance, 0.0);
+        EXPECT_LE(sums.energy, std::numeric_limits<double>::max());
+      }
 }
 
 TEST_P(CertificateSumsTest, APageWithoutMassCountsForNothing) {
@@ -218,11 +95,11 @@ TEST_P(CertificateSumsTest, APageWithoutMassCountsForNothing) {
   for (const std::size_t at : {0, 4, 8}) {
     ReadStatistics changed = read;
     changed.mass[at] = 0.0F;
-    changed.radius[at] = changed.max_logit[at] = changed.energy[at] = inf;
+    changed.radius[at] = changed.spread[at] = changed.max_logit[at] = changed.energy[at] = inf;
     changed.max_logit[at] = -inf;
     ReadStatistics without = read;
-    for (auto* array : {&without.max_logit, &without.mass, &without.radius, &without.energy, &without.value_residual,
-                        &without.value_reach})
+    for (auto* array : {&without.max_logit, &without.mass, &without.radius, &without.spread, &without.energy,
+                        &without.value_residual, &without.value_spread, &without.value_reach})
       array->erase(array->begin() + static_cast<std::ptrdiff_t>(at));
     --without.pages;
     without.sum_up();
@@ -277,6 +154,11 @@ TEST_P(CertificateSumsTest, WhatIsNotOfOneReadIsUnknown) {
     ReadStatistics changed = read;
     changed.radius[at] = -2.0F;
     EXPECT_TRUE(unknown(changed));
+    for (const float spread : {-1.0F, nan}) {
+      changed = read;
+      changed.spread[at] = spread;
+      EXPECT_TRUE(unknown(changed)) << spread;
+    }
     changed = read;
     changed.max_logit[at] = 1e30F;
     EXPECT_TRUE(unknown(changed));
@@ -288,6 +170,11 @@ TEST_P(CertificateSumsTest, WhatIsNotOfOneReadIsUnknown) {
     changed = read;
     changed.value_residual[at] = nan;
     EXPECT_EQ(run(changed)[0].value_residual, inf);
+    changed = read;
+    changed.value_spread[at] = inf;
+    const double alone = run(changed)[0].value_residual;
+    changed.value_spread[at] = nan;
+    EXPECT_GE(run(changed)[0].value_residual, alone);
     changed = read;
     changed.value_reach[at] = nan;
     EXPECT_EQ(run(changed)[0].output_rounding, inf);
@@ -323,15 +210,19 @@ TEST(CertificateSums, RefusesWrongShapes) {
   KvRead read;
   read.page_count = 1;
   read.log_sum_exp = &sum;
-  read.statistics = {&number, &number, &number, &number, &number, &number};
+  read.statistics = {&number, &number, &number, &number, &number, &number, &number, &number};
   EXPECT_EQ(message(read, 1, 1), "no error");
   EXPECT_NE(message(read, 0, 0).find("group is 0"), std::string::npos);
   EXPECT_NE(message(read, 2, 1).find("sums has 1 entries, expected 2"), std::string::npos);
   read.page_count = 0;
   EXPECT_NE(message(read, 1, 1).find("no pages"), std::string::npos);
   read.page_count = 1;
-  read.statistics.energy = nullptr;
-  EXPECT_NE(message(read, 1, 1).find("statistics"), std::string::npos);
+  for (float* PageStatistics::*array :
+       {&PageStatistics::energy, &PageStatistics::spread, &PageStatistics::value_spread}) {
+    KvRead without = read;
+    without.statistics.*array = nullptr;
+    EXPECT_NE(message(without, 1, 1).find("statistics"), std::string::npos);
+  }
 }
 
 }  // namespace

@@ -132,6 +132,8 @@ TEST_P(QuantizePageTest, SummarizesAnOpenPageWithoutCodes) {
         EXPECT_EQ(summary.code_norm, 0.0F);
         for (const float residual : summary.key_residual) EXPECT_EQ(residual, 0.0F);
         for (const float residual : summary.value_residual) EXPECT_EQ(residual, 0.0F);
+        for (const float spread : summary.key_spread) EXPECT_EQ(spread, 0.0F);
+        for (const float spread : summary.value_spread) EXPECT_EQ(spread, 0.0F);
         for (std::size_t i = 0; i < page_tokens; ++i) {
           const double norm = i < tokens ? std::sqrt(static_cast<double>(exact.value_rows().square_norm(i))) : 0.0;
           EXPECT_NEAR(reference::half_value(page.value_norm(i)), norm / std::max(summary.value_reach, 1e-45F), 0x1p-11);

@@ -4,6 +4,7 @@
 #include <mpp/core/error.hpp>
 
 #include "reference/attention.hpp"
+#include "reference/spectral_norm.hpp"
 
 namespace mpp::reference {
 
@@ -25,6 +26,8 @@ class AttendPromise {
 
   /// Largest |exact logit - logit| / radius seen, of the heaviest token of each page; after broken().
   [[nodiscard]] double worst_ratio() const { return worst_ratio_; }
+  /// The least that the errors of the logits of a page add up to, over its spread; after broken().
+  [[nodiscard]] double worst_spread_ratio() const { return worst_spread_ratio_; }
 
  private:
   template <class... Parts>
@@ -36,17 +39,23 @@ class AttendPromise {
     for (std::size_t p = 0; p < scene_.pages.size(); ++p) {
       const ScenePage& page = scene_.pages[p];
       const Rows values = page.values_read();
+      Rows residuals;
       double residual = 0.0, reach = 0.0;
       for (std::size_t i = 0; i < page.tokens; ++i) {
         Rows off(row(page.exact_values, dims(), i).begin(), row(page.exact_values, dims(), i).end());
         for (std::size_t j = 0; j < dims(); ++j) off[j] -= values[i * dims() + j];
         residual = std::max(residual, norm(off));
+        residuals.insert(residuals.end(), off.begin(), off.end());
         reach = std::max({reach, norm(row(page.exact_values, dims(), i)), norm(row(values, dims(), i))});
       }
       expect(result_.value_residual[p] >= residual * (1.0 - 1e-15), "page ", p, ": value_residual is ",
              result_.value_residual[p], ", smaller than ", residual);
-      expect(page.value_level != PageLevel::exact || result_.value_residual[p] == 0.0, "page ", p,
-             ": exact values have a residual");
+      expect(
+          page.value_level != PageLevel::exact || (result_.value_residual[p] == 0.0 && result_.value_spread[p] == 0.0),
+          "page ", p, ": exact values have a residual");
+      const double together = spectral_norm(residuals, dims(), 4);
+      expect(result_.value_spread[p] >= together * (1.0 - 0x1p-49), "page ", p, ": value_spread is ",
+             result_.value_spread[p], ", smaller than ", together);
       expect(result_.value_reach[p] >= reach * (1.0 - 1e-15), "page ", p, ": value_reach is ", result_.value_reach[p],
              ", smaller than ", reach);
     }
@@ -65,7 +74,8 @@ class AttendPromise {
       const std::string where = text("head ", head, ", page ", p, ": ");
       if (page.key_level == PageLevel::omitted) {
         decoded.emplace_back();
-        expect(result_.radius[at] == -1.0 && result_.energy[at] == 0.0, where, "omitted, radius ", result_.radius[at]);
+        expect(result_.radius[at] == -1.0 && result_.spread[at] == 0.0 && result_.energy[at] == 0.0, where,
+               "omitted, radius ", result_.radius[at], ", spread ", result_.spread[at]);
         expect(result_.mass[at] == static_cast<double>(page.tokens), where, "omitted, mass ", result_.mass[at]);
         expect(result_.max_logit[at] >= exact_most - tiny(exact_most), where, "omitted, max_logit ",
                result_.max_logit[at], ", but a token has ", exact_most);
@@ -82,11 +92,27 @@ class AttendPromise {
              exact_most, ", radius ", result_.radius[at]);
       expect(std::fabs(result_.max_logit[at] - decoded_most) <= allowed + tiny(decoded_most), where, "max_logit is ",
              result_.max_logit[at], ", of decoded keys ", decoded_most, ", allowed ", allowed);
+      check_spread(at, where, exact, decoded[p], off - tiny(exact_most), allowed);
       check_weights(head, p, decoded[p], decoded_most, twice(allowed));
       most = std::max(most, decoded_most);
       error = std::max(error, allowed);
     }
     check_output(head, decoded, most, error);
+  }
+
+  /// The largest logit is off by `least`, so all of them are together. And whatever the logits as computed are, they are within
+  /// `allowed` of the logits of the decoded keys.
+  void check_spread(std::size_t at, const std::string& where, std::span<const double> exact,
+                    std::span<const double> decoded, double least, double allowed) {
+    double square = 0.0;
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      const double off = std::fabs(exact[i] - decoded[i]) - allowed - tiny(exact[i]) - tiny(decoded[i]);
+      square += std::max(0.0, off) * std::max(0.0, off);
+    }
+    const double told = result_.spread[at];
+    least = std::max(least, std::sqrt(square));
+    expect(told >= least, where, "spread is ", told, ", but errors add up to ", least);
+    if (told > 0.0) worst_spread_ratio_ = std::max(worst_spread_ratio_, least / told);
   }
 
   /// `error`: relative, of a weight, from the error of logits
@@ -121,7 +147,8 @@ class AttendPromise {
       const double share = std::exp(result_.max_logit[at] - result_.log_sum_exp[head]);
       told += result_.mass[at] * share;
       longest = std::max(longest, result_.value_reach[p]);
-      rounding += share * (rounding_.page_weight * result_.mass[at] + rounding_.token_weight) * result_.value_reach[p];
+      const double of_tokens = scene_.pages[p].value_level == PageLevel::exact ? 0.0 : rounding_.token_weight;
+      rounding += share * (rounding_.page_weight * result_.mass[at] + of_tokens) * result_.value_reach[p];
       for (std::size_t i = 0; i < scene_.pages[p].tokens; ++i) {
         const double weight = std::exp(decoded[p][i] - most);
         sum += weight;
@@ -155,7 +182,7 @@ class AttendPromise {
   kernels::AttendRounding rounding_;
   double logit_error_;
   std::string broken_;
-  double worst_ratio_ = 0.0;
+  double worst_ratio_ = 0.0, worst_spread_ratio_ = 0.0;
 };
 
 }  // namespace mpp::reference

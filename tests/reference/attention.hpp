@@ -47,8 +47,8 @@ struct AttendScene {
 /// What attend_paged() reports, on the host. As doubles, so that a double reference reports the same.
 struct AttendResult {
   std::vector<double> output, log_sum_exp;
-  std::vector<double> max_logit, mass, radius, energy;  ///< [group][pages]
-  std::vector<double> value_residual, value_reach;      ///< [pages]
+  std::vector<double> max_logit, mass, radius, spread, energy;    ///< [group][pages]
+  std::vector<double> value_residual, value_spread, value_reach;  ///< [pages]
 };
 
 /// scale q . k for every row; the error is that of head_dim additions of long double.
@@ -79,6 +79,8 @@ enum class AttendFault {
   radius_without_residual,  ///< a quarter of the sum of |q| step, as if errors cancelled
   half_step_forgotten,      ///< codes stand for the lower end of their cell
   fine_half_step_wrong,     ///< at 12 bits the half step of 8 bits stays
+  spread_without_query_rounding,
+  spread_of_8_bits,  ///< at every level
 };
 
 /// q folded into the steps of a page and rounded to integers: u Q_j is about scale q_j step_j.
@@ -135,6 +137,18 @@ inline double coded_radius(const ScenePage& page, const FoldedQuery& folded, Att
   return fault == AttendFault::radius_without_query_rounding ? steps : steps + query_rounding(page.bytes, folded);
 }
 
+/// Of all tokens of the page together, without the rounding of floats.
+inline double coded_spread(const ScenePage& page, const FoldedQuery& folded, AttendFault fault) {
+  const kernels::PageSummary summary = page.bytes.summary();
+  const double together =
+      page.key_level == PageLevel::bits4
+          ? 8.0 * static_cast<double>(summary.key_residual[0])
+          : static_cast<double>(summary.key_spread[static_cast<std::size_t>(bits_of(page.key_level)) / 4 - 2]);
+  double steps = norm(folded.exact) * together;
+  if (fault != AttendFault::spread_of_8_bits) steps = std::ldexp(steps, 8 - bits_of(page.key_level));
+  return fault == AttendFault::spread_without_query_rounding ? steps : steps + 8.0 * query_rounding(page.bytes, folded);
+}
+
 }  // namespace detail
 
 /// attend_paged() in double precision, with the arithmetic that its documentation describes.
@@ -145,8 +159,9 @@ inline AttendResult attend_paged(const AttendScene& scene, AttendFault fault = A
   for (const ScenePage& page : scene.pages) {
     const kernels::PageSummary summary = page.bytes.summary();
     const auto level = static_cast<std::size_t>(page.value_level);
-    result.value_residual.push_back(level == 1 || level == 2 ? static_cast<double>(summary.value_residual[level - 1])
-                                                             : 0.0);
+    const bool coded = level == 1 || level == 2;
+    result.value_residual.push_back(coded ? static_cast<double>(summary.value_residual[level - 1]) : 0.0);
+    result.value_spread.push_back(coded ? static_cast<double>(summary.value_spread[level - 1]) : 0.0);
     result.value_reach.push_back(static_cast<double>(summary.value_reach));
   }
   for (std::size_t head = 0; head < scene.shape.group; ++head) {
@@ -159,17 +174,19 @@ inline AttendResult attend_paged(const AttendScene& scene, AttendFault fault = A
         result.max_logit.push_back(scale * norm(wide) * static_cast<double>(page.bytes.summary().key_reach));
         result.mass.push_back(static_cast<double>(page.tokens));
         result.radius.push_back(-1.0);
+        result.spread.push_back(0.0);
         result.energy.push_back(0.0);
         continue;
       }
       std::vector<double> logit;
-      double radius = float_rounding(page.bytes, query, scale);
+      double radius = float_rounding(page.bytes, query, scale), spread = 8.0 * radius;
       if (page.key_level == PageLevel::exact) {
         logit = logits(query, scale, page.exact_keys);
       } else {
         const FoldedQuery folded = fold(page.bytes, query, scale);
         for (std::size_t i = 0; i < page.tokens; ++i) logit.push_back(detail::coded_logit(page, folded, i, fault));
         radius += detail::coded_radius(page, folded, fault);
+        spread += detail::coded_spread(page, folded, fault);
       }
       const double page_most = *std::max_element(logit.begin(), logit.end());
       const Rows values = page.values_read();
@@ -191,6 +208,7 @@ inline AttendResult attend_paged(const AttendScene& scene, AttendFault fault = A
       result.max_logit.push_back(page_most);
       result.mass.push_back(mass);
       result.radius.push_back(radius);
+      result.spread.push_back(spread);
       result.energy.push_back(energy);
     }
     for (const double x : output) result.output.push_back(x / sum);

@@ -9,10 +9,10 @@
 
 namespace mpp::reference {
 
-/// Statistics of one read as attend_paged() might report them: [group][pages], the last two [pages].
+/// Statistics of one read as attend_paged() might report them: [group][pages], the last three [pages].
 struct ReadStatistics {
   std::size_t group = 1, pages = 1;
-  std::vector<float> max_logit, mass, radius, energy, value_residual, value_reach;
+  std::vector<float> max_logit, mass, radius, spread, energy, value_residual, value_spread, value_reach;
   std::vector<double> log_sum_exp;  // [group]
 
   /// Makes log_sum_exp that of the masses.
@@ -35,6 +35,7 @@ struct ExactSums {
   long double excess = 0.0L, variance = 0.0L, affinity = 0.0L, shrink = 0.0L, lift = 0.0L, lift_variance = 0.0L;
   long double cosh_variance = 0.0L, sinh = 0.0L, radius = 0.0L, excess_square = 0.0L, paged_excess = 0.0L,
               value_residual = 0.0L;
+  long double spread_lift = 0.0L, spread_lift_square = 0.0L, spread_cosh_square = 0.0L, spread_sinh = 0.0L;
   long double energy = 0.0L, omitted = 0.0L, omitted_reach = 0.0L, output_rounding = 0.0L;
 
   ExactSums(const ReadStatistics& read, std::size_t head, const kernels::AttendRounding& rounding,
@@ -68,23 +69,30 @@ struct ExactSums {
       const long double page_energy = std::max(0.0L, squared + floor * rounding.energy_floor * read.mass[first + p]) /
                                       (off(rounding.energy) * off(rounding.weight));
       const long double share_energy = m[p] / mass[p] * page_energy * reach * reach;
-      excess += m[p] * rise;
-      excess_square += m[p] * rise * rise;
-      variance += m[p] * h * h;
-      affinity += m[p] * std::exp(-0.5L * c);
-      shrink += m[p] * std::exp(-c);
+      const long double per_root = 1.0L / std::sqrt(mass[p]);  // what all tokens together leave for the mean of one
+      const long double mean = std::min(c, read.spread[first + p] * per_root), r = mean < c ? mean / c : 1.0L;
+      excess += m[p] * r * rise;
+      excess_square += m[p] * square(r * rise);
+      variance += m[p] * square(r * h);
+      affinity += m[p] * std::max(std::exp(-0.5L * c), 1.0L - 0.5L * mean);
+      shrink += m[p] * std::max(std::exp(-c), 1.0L - mean);
       lift += m[p] * lifted(0.5L * c);
       cosh_lift += m[p] * lifted(c);
       sinh += m[p] * std::sinh(c);
+      spread_lift += m[p] * r * r * lifted(0.5L * c);
+      spread_lift_square += m[p] * square(r * lifted(0.5L * c));
+      spread_cosh_square += m[p] * square(r * lifted(c));
+      spread_sinh += m[p] * r * std::sinh(c);
       radius = std::max(radius, c);
-      paged_excess += rise * std::sqrt(m[p] * share_energy);
-      value_residual += m[p] * read.value_residual[p];
+      paged_excess += r * rise * std::sqrt(m[p] * share_energy);
+      value_residual += m[p] * std::min<long double>(read.value_residual[p], read.value_spread[p] * per_root);
       longest = std::max(longest, reach);
       energy += share_energy;
       const long double share = std::exp(read.max_logit[first + p] - static_cast<long double>(read.log_sum_exp[head]));
       // weights off by `weight`, and their sum: p~ is made of the logits
       const long double page = rounding.page_weight + 2.0L * rounding.weight;
-      output_rounding += share * (page * read.mass[first + p] + rounding.token_weight) * reach;
+      const long double of_tokens = read.value_residual[p] > 0.0F ? rounding.token_weight : 0.0;
+      output_rounding += share * (page * read.mass[first + p] + of_tokens) * reach;
     }
     if (longest > 0.0L) output_rounding += rounding.underflow * std::max(longest, 0x1p-20L);
     for (std::size_t p = 0; p < read.pages; ++p) {

@@ -4,6 +4,7 @@
 #include <mpp/core/error.hpp>
 
 #include "reference/quantize_page.hpp"
+#include "reference/spectral_norm.hpp"
 
 namespace mpp::reference {
 
@@ -17,12 +18,15 @@ class PagePromise {
   [[nodiscard]] std::string broken() {
     every_code_is_within_half_a_step();
     residuals_and_norms_cover();
+    spreads_cover();
     nothing_is_much_too_large();
     return broken_;
   }
 
   /// Largest of (told - true) / true over all norms, after broken().
   [[nodiscard]] double slack() const { return slack_; }
+  /// The same of key_spread and value_spread, which need not be tight to be true.
+  [[nodiscard]] double spread_slack() const { return spread_slack_; }
 
  private:
   template <class... Parts>
@@ -60,11 +64,14 @@ class PagePromise {
           const double step = half_value(page_.factor(PageBytes::key_step, j)) * cells;
           const Quad difference = Quad{keys_(i, j)} - page_.key(i, j, level);
           const Quad middle = Quad{(page_.key_code(i, j, level) + 0.5) * cells} - 128;
-          if (step > 0.0) residual += difference / step * (difference / step);
+          const Quad steps = step > 0.0 ? difference / step : Quad{0};
+          residual += steps * steps;
+          if (level != PageLevel::bits4) key_off_[bits_of(level) / 4 - 2].push_back(static_cast<double>(steps));
           code_norm += middle * middle;
           if (level == PageLevel::bits12) continue;
           const Quad off = Quad{values_(i, j)} - page_.value(i, j, level);
           value_residual += off * off;
+          value_off_[bits_of(level) / 4 - 1].push_back(static_cast<double>(off));
           value_norm += Quad{page_.value(i, j, level)} * page_.value(i, j, level);
         }
         const auto l = static_cast<std::size_t>(level) - 1;
@@ -93,6 +100,22 @@ class PagePromise {
       const double ulp = std::max(std::ldexp(1.0, -24), std::ldexp(ratio, -10));
       expect(std::fabs(norm - ratio) <= 0.5001 * ulp, "value norm of token ", i, " is ", norm, ", expected ", ratio);
     }
+  }
+
+  void spreads_cover() {
+    for (std::size_t l = 0; l < 2; ++l) {
+      spread_covers("key_spread", told_.key_spread[l], keys_coded_, key_off_[l]);
+      spread_covers("value_spread", told_.value_spread[l], values_coded_, value_off_[l]);
+      expect(told_.value_residual[l] > 0.0F && told_.value_spread[l] > 0.0F, "values of codes pass for exact ones");
+    }
+  }
+  void spread_covers(const char* name, float told, bool coded, std::span<const double> residuals) {
+    if (!coded) return expect(told == HUGE_VALF, name, " without codes is ", told, ", expected infinity");
+    const double norm = spectral_norm(residuals, page_.head_dim);
+    // Residuals are rounded to double: 2^-53 of the root of the sum of their squares, which is at most 8 norms.
+    expect(static_cast<double>(told) >= norm * (1.0 - 0x1p-49), name, " is ", told, ", smaller than ", norm);
+    expect(std::isfinite(told), name, " is ", told);
+    if (norm > 1e-36) spread_slack_ = std::max(spread_slack_, (static_cast<double>(told) - norm) / norm);
   }
 
   void nothing_is_much_too_large() {
@@ -136,8 +159,9 @@ class PagePromise {
   const PageBytes& page_;
   kernels::PageSummary told_;
   std::string broken_;
-  double slack_ = 0.0;
+  double slack_ = 0.0, spread_slack_ = 0.0;
   bool keys_coded_ = true, values_coded_ = true;
+  std::vector<double> key_off_[2], value_off_[2];  // residuals, [page_tokens][head_dim]
   Quad key_residual_[3] = {}, value_residual_[2] = {}, code_norm_ = 0, value_reach_ = 0, key_norm_ = 0, reach_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "reference/kv_page.hpp"
+#include "reference/spectral_norm.hpp"
 
 // The naive quantizer: every code by comparison of exact numbers, every norm in quadruple precision. It can be told to make
 // the mistakes that a fast one would make.
@@ -19,7 +20,10 @@ enum class QuantizerFault {
   residual_truncated,     ///< to the 8 bits of a bfloat16
   norm_rounded_down,
   value_residual_rounded_down,
-  reach_without_codes,  ///< |v| alone, though v~ may be longer
+  reach_without_codes,   ///< |v| alone, though v~ may be longer
+  key_spread_truncated,  ///< the norm, rounded down to float
+  value_spread_truncated,
+  spread_without_proof,  ///< what a power iteration finds, the root of a quotient that is at most the eigenvalue
 };
 
 /// Largest Half <= value, within the range of Half.
@@ -104,6 +108,40 @@ bool code_channel(const StoredRows& rows, std::size_t channel, QuantizerFault fa
   return inside;
 }
 
+/// 16 rounds of the power iteration, from a vector of ones.
+inline double iterated_norm(std::span<const double> rows, std::size_t head_dim) {
+  std::vector<double> x(page_tokens, 1.0), image(head_dim);
+  double norm = 0.0;
+  for (int round = 0; round < 16; ++round) {
+    double before = 0.0, after = 0.0;
+    for (const double of : x) before += of * of;
+    for (std::size_t j = 0; j < head_dim; ++j) {
+      image[j] = 0.0;
+      for (std::size_t i = 0; i < page_tokens; ++i) image[j] += rows[i * head_dim + j] * x[i];
+      after += image[j] * image[j];
+    }
+    if (after == 0.0) break;
+    norm = std::sqrt(after / before);
+    for (std::size_t i = 0; i < page_tokens; ++i) {
+      x[i] = 0.0;
+      for (std::size_t j = 0; j < head_dim; ++j) x[i] += rows[i * head_dim + j] * (image[j] / norm);
+    }
+  }
+  return norm;
+}
+
+/// Bound of the spectral norm of residuals, of which each row has at most the norm `residual`.
+inline float spread_above(std::span<const double> off, std::size_t head_dim, float residual, bool truncated,
+                          bool without_proof) {
+  if (truncated) {
+    const double norm = spectral_norm(off, head_dim);
+    const auto nearest = static_cast<float>(norm);
+    return static_cast<double>(nearest) < norm ? nearest : std::nextafter(nearest, 0.0F);
+  }
+  if (without_proof) return root_above(Quad{iterated_norm(off, head_dim)} * iterated_norm(off, head_dim));
+  return 8.0F * residual;  // all tokens off in the same direction
+}
+
 }  // namespace detail
 
 /// What quantize_page() promises to write, its generation 0; or what it would write with a mistake in it.
@@ -132,6 +170,7 @@ inline PageBytes quantize_page(const StoredRows& keys, const StoredRows& values,
   for (const PageLevel level : {PageLevel::bits4, PageLevel::bits8, PageLevel::bits12}) {
     Quad most = 0, value_most = 0;
     float float_most = 0.0F;
+    std::vector<double> key_off, value_off;  // [page_tokens][head_dim]
     for (std::size_t i = 0; i < page_tokens; ++i) {
       Quad residual = 0, value_residual = 0, norm = 0, value_norm = 0;
       float float_sum = 0.0F;
@@ -139,7 +178,9 @@ inline PageBytes quantize_page(const StoredRows& keys, const StoredRows& values,
         const double step = std::ldexp(half_value(page.factor(PageBytes::key_step, j)), 8 - bits_of(level));
         const Quad difference = Quad{keys(i, j)} - page.key(i, j, level);
         const Quad from_middle = Quad{std::ldexp(page.key_code(i, j, level) + 0.5, 8 - bits_of(level))} - 128;
-        if (step > 0.0) residual += difference / step * (difference / step);
+        const Quad steps = step > 0.0 ? difference / step : Quad{0};
+        residual += steps * steps;
+        key_off.push_back(static_cast<double>(steps));
         if (step > 0.0) {
           const auto f = static_cast<float>(difference) / static_cast<float>(step);
           float_sum += f * f;
@@ -147,6 +188,7 @@ inline PageBytes quantize_page(const StoredRows& keys, const StoredRows& values,
         norm += from_middle * from_middle;
         const Quad value = level == PageLevel::bits12 ? Quad{values(i, j)} : Quad{page.value(i, j, level)};
         value_residual += (values(i, j) - value) * (values(i, j) - value);
+        value_off.push_back(static_cast<double>(values(i, j) - value));
         value_norm += value * value;
       }
       most = std::max(most, residual);
@@ -162,11 +204,17 @@ inline PageBytes quantize_page(const StoredRows& keys, const StoredRows& values,
     if (fault == QuantizerFault::residual_from_float) summary.key_residual[l] = float_most;
     if (fault == QuantizerFault::residual_truncated) summary.key_residual[l] = truncated(summary.key_residual[l]);
     if (level != PageLevel::bits12)
-      summary.value_residual[l] =
-          values_inside ? root(value_most, fault == QuantizerFault::value_residual_rounded_down) : unknown;
-    // A bound that needs no eigenvalues: all tokens off in the same direction.
-    if (l > 0) summary.key_spread[l - 1] = 8.0F * summary.key_residual[l];
-    if (l < 2) summary.value_spread[l] = 8.0F * summary.value_residual[l];
+      summary.value_residual[l] = !values_inside ? unknown
+                                  : value_most == 0
+                                      ? std::numeric_limits<float>::denorm_min()  // 0 says that values are exact
+                                      : root(value_most, fault == QuantizerFault::value_residual_rounded_down);
+    const bool unproven = fault == QuantizerFault::spread_without_proof;
+    if (l < 2)
+      summary.value_spread[l] = detail::spread_above(value_off, dims, summary.value_residual[l],
+                                                     fault == QuantizerFault::value_spread_truncated, unproven);
+    if (l > 0)
+      summary.key_spread[l - 1] = detail::spread_above(key_off, dims, summary.key_residual[l],
+                                                       fault == QuantizerFault::key_spread_truncated, unproven);
   }
   for (std::size_t j = 0; j < dims; ++j) {
     const double reach = std::fabs(half_value(page.factor(PageBytes::key_zero, j))) +

@@ -54,8 +54,8 @@ class CertificateLanes {
         continue;
       }
       if (head.mass[i] == 0.0F) continue;
-      const bool sane =
-          head.radius[i] >= 0.0F && head.mass[i] >= static_cast<float>(least_mass) && !std::isnan(head.max_logit[i]);
+      const bool sane = head.radius[i] >= 0.0F && head.spread[i] >= 0.0F &&
+                        head.mass[i] >= static_cast<float>(least_mass) && !std::isnan(head.max_logit[i]);
       max_logit_[i] = head.max_logit[i];
       mass_[i] = sane ? head.mass[i] : std::numeric_limits<float>::quiet_NaN();
       radius_[i] = head.radius[i];

@@ -75,16 +75,16 @@ PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) 
   CertificateLanes filled;
   for (std::size_t at = 0; at < head.pages; at += lanes) {
     HeadStatistics from = head.at(at);
-    V mass = zero, c = zero, logit = zero;
+    V mass = zero, c = zero, logit = zero, together = zero;
     bool plain = from.pages >= lanes;
     if (plain) {
-      mass = load(from.mass), c = load(from.radius), logit = load(from.max_logit);
+      mass = load(from.mass), c = load(from.radius), logit = load(from.max_logit), together = load(from.spread);
       const auto sane = hn::And(hn::Ge(c, zero), hn::Ge(mass, least_page_mass));
-      plain = hn::AllTrue(d, hn::And(sane, hn::Eq(logit, logit)));
+      plain = hn::AllTrue(d, hn::And(sane, hn::And(hn::Eq(logit, logit), hn::Ge(together, zero))));
     }
     if (!plain) {
       from = filled.fill(from, lanes, totals);
-      mass = load(from.mass), c = load(from.radius), logit = load(from.max_logit);
+      mass = load(from.mass), c = load(from.radius), logit = load(from.max_logit), together = load(from.spread);
     }
     const V share = Exponential(d, hn::Min(one, hn::Max(least, hn::Sub(logit, log_sum))));
     const V t = hn::Mul(share, mass);
@@ -98,7 +98,7 @@ PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) 
     const V sinh = hn::Mul(half, hn::MulAdd(hn::Mul(h, left), hn::Add(one, left), rise));
     // The mean radius of the page, at most c. A radius that is not finite makes its terms infinite, or no numbers.
     const V per_root = hn::Div(root_slack, hn::Sqrt(hn::Max(mass, least_page_mass)));
-    const V mean = hn::Min(hn::Mul(load(from.spread), per_root), c);
+    const V mean = hn::Min(hn::Mul(together, per_root), c);
     const V r = hn::IfThenElse(hn::Gt(c, zero), hn::Div(mean, c), one);
     const V t_r = hn::Mul(t, r), t_rr = hn::Mul(t_r, r), r_rise = hn::Mul(r, rise), r_h = hn::Mul(r, h);
     const V t_u = hn::Mul(t, u), t_rr_u = hn::Mul(t_rr, u);
@@ -121,7 +121,8 @@ PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) 
     const V page_energy = hn::MulAdd(floor, mass, load(from.energy));
     paged_excess = hn::MulAdd(hn::Mul(share_reach, hn::Sqrt(hn::Mul(mass, page_energy))), r_rise, paged_excess);
     const V residual = load(from.value_residual);
-    value_residual = hn::MulAdd(t, hn::Min(residual, hn::Mul(load(from.value_spread), per_root)), value_residual);
+    // In this order Min of x86 hands on a residual that is not a number.
+    value_residual = hn::MulAdd(t, hn::Min(hn::Mul(load(from.value_spread), per_root), residual), value_residual);
     energy = hn::MulAdd(hn::Mul(share_reach, value_norm), page_energy, energy);
     output_rounding =
         hn::MulAdd(share_reach, hn::MulAdd(page_weight, mass, hn::IfThenElseZero(hn::Gt(residual, zero), token_weight)),

@@ -40,7 +40,8 @@ __device__ void add_page(const PageStatistics& of, std::size_t head_page, std::s
   const double value_norm = of.value_reach[page];
   if (c == -1.0) return omit(logit, mass, value_norm, log_sum_exp, totals);
   if (mass == 0.0) return;
-  const bool sane = c >= 0.0 && mass >= least_mass && !isnan(logit);
+  const double spread = of.spread[head_page];
+  const bool sane = c >= 0.0 && spread >= 0.0 && mass >= least_mass && !isnan(logit);
   const double share = exp(fmin(1.0, fmax(least_certificate_exponent, logit - log_sum_exp)));
   const double t = sane ? share * mass : std::numeric_limits<double>::quiet_NaN();
   const double h = expm1(fmin(0.5 * c, largest_half_radius)), left = 1.0 / (1.0 + h), rise = h * (h + 2.0);
@@ -48,7 +49,7 @@ __device__ void add_page(const PageStatistics& of, std::size_t head_page, std::s
   const double sinh = 0.5 * (rise + h * left * (1.0 + left));
   // The mean radius of the page, at most c. A radius that is not finite makes its terms infinite, or no numbers.
   const double per_root = terms.root / sqrt(mass);
-  const double mean = fmin(static_cast<double>(of.spread[head_page]) * per_root, c);
+  const double mean = fmin(spread * per_root, c);
   const double r = c > 0.0 ? mean / c : 1.0, r_rise = r * rise;
   totals.weight += t;
   totals.excess += t * r_rise;
@@ -68,7 +69,7 @@ __device__ void add_page(const PageStatistics& of, std::size_t head_page, std::s
   const double share_reach = share * value_norm, energy = of.energy[head_page] + terms.floor * mass;
   const double residual = of.value_residual[page], together = of.value_spread[page];
   totals.paged_excess += share_reach * sqrt(mass * energy) * r_rise;
-  totals.value_residual += t * fmin(residual, together * per_root);
+  totals.value_residual += t * (isnan(residual) ? residual : fmin(residual, together * per_root));
   totals.energy += share_reach * value_norm * energy;
   totals.output_rounding += share_reach * (terms.page_weight * mass + (residual > 0.0 ? terms.token_weight : 0.0));
   totals.reach = fmax(totals.reach, value_norm);

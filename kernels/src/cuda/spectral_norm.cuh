@@ -98,7 +98,8 @@ __device__ double spectral_norm(Spectrum& s, unsigned head_dim, Term term) {
   multiply_residuals(s, head_dim, term);
   iterate_powers(s);
   __syncthreads();
-  const double trace = s.trace, eigenvalue = s.eigenvalue;
+  const double trace = s.trace, mean = trace / static_cast<double>(page_tokens);
+  const double eigenvalue = s.eigenvalue > mean ? s.eigenvalue : mean;
   if (trace == 0.0) return 0.0;
   for (double tau = eigenvalue * first_spectral_trial; tau > 0.0 && tau < trace; tau *= next_spectral_trial) {
     if (above_all_eigenvalues(s, tau)) return sqrt(tau);

@@ -68,6 +68,7 @@ struct StalePage : std::runtime_error {
 /// With share_P = e^(max_logit_P - log_sum_exp), the weight of a page's heaviest token in the softmax,
 ///   |output - sum p_i v~_i| <= sum over pages of share_P (page_weight mass_P + token_weight) value_reach_P
 ///                              + underflow max(largest value_reach, 2^-20)
+/// where token_weight counts for pages whose value_residual is not 0.
 struct AttendRounding {
   double weight = 0.0;   ///< each w_i is within this, relatively, of e^(logit - max_logit) of the logits as computed,
   double flushed = 0.0;  ///< or both are at most this
