@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Decode attention over compressed pages, with its certificate, beside scaled_dot_product_attention of PyTorch: one thread each,
-turn by turn, keys and values larger than the last cache.
+"""Decode attention over compressed pages, with its certificate, beside scaled_dot_product_attention of PyTorch and llama.cpp's
+attention over the types of its KV cache: one thread each, turn by turn, keys and values larger than the last cache.
 
     pip install -r bench/peers/attention_requirements.txt
     bench/peers/attention.py --quick --json -
@@ -27,12 +27,15 @@ try:
     import numpy as np
     import torch
 
+    from attention_ggml import PAIRS, Ggml, bytes_per_token
     from shared import ROOT, Server, write_report
 except ImportError as missing:
     raise SystemExit(f"{missing}; install the peers: pip install -r {Path(__file__).parent}/attention_requirements.txt")
 
 LEVELS = ("k4v4", "k8v4", "k8v8", "k12v8", "exact")
 TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+BESIDE = {"f16_f16": "exact", "q8_q8": "k8v8", "q8_q4": "k8v4", "q4_q4": "k4v4"}  # types of llama.cpp, our levels
+LARGEST_ERROR = {"f16_f16": 1e-2, "q8_q8": 5e-2, "q8_q4": 0.5, "q4_q4": 0.5}  # relative; a wrong layout is off by 1 or more
 SLOW = 3.0  # forms that take so many times the fastest one of PyTorch are run once
 POOL_BYTES = 128 << 20  # as ours: of 16-bit keys and values
 attention = torch.nn.functional.scaled_dot_product_attention
@@ -63,63 +66,115 @@ class Torch:
         return (time.thread_time() - begin) / self.heads
 
 
+def definition(keys, values, queries):
+    """@return outputs and rms(v) under the weights of each query, in double precision"""
+    keys, values = keys.astype(np.float64), values.astype(np.float64)
+    logits = queries.astype(np.float64) @ keys.T / math.sqrt(keys.shape[1])
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights @ values, np.sqrt(weights @ np.sum(values**2, axis=1))
+
+
 def check(server, folder, group, head_dim):
-    """Ours against the definition in NumPy, double precision: every output is within its certificate.
-    @return the largest error over its bound, per level"""
+    """Everybody against the definition.
+    @return by system the largest error of an output relative to rms(v), what our certificates allow, and error over that"""
     source = np.random.default_rng(8)
     tokens = 1000  # the last page is open
     keys, values = (source.standard_normal((tokens, head_dim)).astype(np.float16) for _ in range(2))
     queries = (3.0 * source.standard_normal((group, head_dim))).astype(np.float32)
     for name, rows in (("keys", keys), ("values", values), ("queries", queries)):
         np.save(folder / f"{name}.npy", rows)
-    logits = queries.astype(np.float64) @ keys.astype(np.float64).T / math.sqrt(head_dim)
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    exact = weights / weights.sum(axis=1, keepdims=True) @ values.astype(np.float64)
-    ratios = {}
+    exact, rms = definition(keys, values, queries)
+    error = lambda output: float(np.max(np.linalg.norm(output - exact, axis=1) / rms))
+    errors, certified, over_bound = {}, {}, {}
     for levels in LEVELS:
         answer = server.ask(f"read {levels}")
-        off = np.linalg.norm(np.asarray(answer["output"]) - exact, axis=1)
-        ratios[levels] = float(np.max(off / np.asarray(answer["error"])))
+        output, bounds = np.asarray(answer["output"]), np.asarray(answer["error"])
+        errors[levels], certified[levels] = error(output), float(np.max(bounds / rms))
+        over_bound[levels] = float(np.max(np.linalg.norm(output - exact, axis=1) / bounds))
     theirs = attention(torch.from_numpy(queries)[None, :, None], torch.from_numpy(keys)[None, None].float(),
                        torch.from_numpy(values)[None, None].float(), enable_gqa=True)  # fmt: skip
-    ratios["torch"] = float(np.max(np.linalg.norm(theirs[0, :, 0].numpy() - exact, axis=1)))
-    return ratios
+    errors["torch_fp32"] = error(theirs[0, :, 0].numpy())
+    for types in PAIRS:  # of two KV heads, the second one with the values negated
+        read = Ggml(types, np.stack([keys, keys]), np.stack([values, -values]), np.tile(queries, (2, 1)))
+        read.run()
+        first, second = read.output().reshape(2, group, head_dim)
+        errors[f"ggml_{'_'.join(types)}"] = max(error(first), error(-second))
+    return errors, certified, over_bound
 
 
 def measure(server, context, head_dim, group, repetitions):
-    """Microseconds of every system, in turn, so that drift hits all alike; the first turn is not counted."""
+    """Microseconds of every system, in turn, so that drift hits all alike; the first turn is not counted.
+    @return them, and bytes of keys and values of a token"""
     peers = Torch(context, head_dim, group)
-    times = {}
+    source = np.random.default_rng(6)
+    draw = lambda *shape: source.standard_normal(shape, np.float32)
+    keys, values = draw(1, context, head_dim), draw(1, context, head_dim)
+    caches, times, size = {}, {}, {}
+    for types in PAIRS:
+        name = f"ggml_{'_'.join(types)}"
+        size[name] = bytes_per_token(types, head_dim)
+        copies = math.ceil(POOL_BYTES / (size[name] * context))
+        caches[name] = Ggml(types, keys, values, draw(copies * group, head_dim), copies)
     for repetition in range(repetitions + 1):
         for levels in LEVELS:
             answer = server.ask(f"time {levels} {context} {head_dim} {group}")
-            times.setdefault(levels, []).append(answer["us"])
-            times.setdefault(f"{levels}+certificate", []).append(answer["certified_us"])
+            for name, taken in ((levels, answer["us"]), (f"{levels}+certificate", answer["certified_us"])):
+                times.setdefault(name, []).append(taken)
+                size[name] = answer["bytes_per_token"]
         fastest = min((min(taken) for name, taken in times.items() if name.startswith("torch")), default=math.inf)
         for kind, form in itertools.product(TYPES, ("gqa", "folded")):
-            taken = times.setdefault(f"torch_{kind}_{form}", [])
+            name = f"torch_{kind}_{form}"
+            size[name] = 2 * head_dim * TYPES[kind].itemsize
+            taken = times.setdefault(name, [])
             if not taken or min(taken) < SLOW * fastest:
                 taken.append(peers.run(kind, form) * 1e6)
+        for name, cache in caches.items():
+            times.setdefault(name, []).append(cache.run() * 1e6)
     server.ask("free")
-    return {name: taken[1:] or taken for name, taken in times.items()}
+    return {name: taken[1:] or taken for name, taken in times.items()}, size
 
 
 def say(line):
     print(line, file=sys.stderr, flush=True)
 
 
-def summarise(context, head_dim, group, times, metrics):
+def summarise_errors(head_dim, errors, certified, over_bound, metrics):
+    """@return whether all outputs are within our certificates; ends where the peer computes something else"""
+    say(f"\nhead_dim {head_dim}: largest error of an output relative to rms(v), 1000 tokens, 8 queries; certified: our bound")
+    for name, error in errors.items():
+        say(f"{name:20}{error:>12.2e}" + (f"{certified[name]:>12.2e} certified" if name in certified else ""))
+        metrics[f"llm.output_error.{name}.d{head_dim}"] = error
+        if name in certified:
+            metrics[f"llm.output_certified.{name}.d{head_dim}"] = certified[name]
+    for types, largest in LARGEST_ERROR.items():
+        if not errors[f"ggml_{types}"] <= largest:
+            raise SystemExit(f"ggml {types} is off by {errors[f'ggml_{types}']:.2e}, expected at most {largest}")
+    metrics[f"llm.error_over_bound.d{head_dim}"] = worst = max(over_bound.values())
+    return worst <= 1.0
+
+
+def summarise(context, head_dim, group, times, size, metrics):
+    """@return the ratios that were set"""
     middle = {name: statistics.median(taken) for name, taken in times.items()}
     where = f"{context // 1024}k.d{head_dim}.g{group}"
     fastest = {kind: min(middle[f"torch_{kind}_{form}"] for form in ("gqa", "folded")) for kind in TYPES}
     best = min(fastest.values())
     say(f"\n{context} tokens, head_dim {head_dim}, {group} queries per KV head; us per KV head: median (least - most)")
     for name, taken in times.items():
-        say(f"{name:20}{f'{middle[name]:.0f} ({min(taken):.0f} - {max(taken):.0f})':>32}{best / middle[name]:>9.2f} x torch")
+        spread = f"{middle[name]:.0f} ({min(taken):.0f} - {max(taken):.0f})"
+        say(f"{name:20}{spread:>32}{best / middle[name]:>9.2f} x torch{size[name]:>9.1f} bytes a token")
         metrics[f"llm.us.{name}.{where}"] = middle[name]
-    metrics[f"llm.exact_vs_torch.{where}"] = best / middle["exact"]
-    metrics[f"llm.exact_vs_torch_fp16.{where}"] = fastest["fp16"] / middle["exact"]
-    metrics[f"llm.k8v4_vs_torch.{where}"] = best / middle["k8v4+certificate"]
+        metrics[f"llm.bytes_per_token.{name}.d{head_dim}"] = size[name]
+    ours = {levels: middle[f"{levels}+certificate"] for levels in LEVELS} | {"exact": middle["exact"]}
+    ratios = {
+        "exact_vs_torch": best / ours["exact"],
+        "exact_vs_torch_fp16": fastest["fp16"] / ours["exact"],
+        "k8v4_vs_torch": best / ours["k8v4"],
+        "k8v4_vs_ggml": min(middle[f"ggml_{types}"] for types in BESIDE) / ours["k8v4"],
+    } | {f"{levels}_vs_ggml_{types}": middle[f"ggml_{types}"] / ours[levels] for types, levels in BESIDE.items()}
+    metrics.update({f"llm.{name}.{where}": ratio for name, ratio in ratios.items()})
+    return ratios
 
 
 def arguments():
@@ -142,16 +197,12 @@ def main():
         server = Server([options.binary, "--serve", scratch])
         server.read()
         for head_dim in dims:
-            ratios = check(server, Path(scratch), 8, head_dim)
-            say(f"head_dim {head_dim}: error of outputs over their bound: "
-                + ", ".join(f"{levels} {ratios[levels]:.4f}" for levels in LEVELS) + f"; error of torch {ratios['torch']:.2e}")  # fmt: skip
-            metrics[f"llm.error_over_bound.d{head_dim}"] = worst = max(ratios[levels] for levels in LEVELS)
-            sound = sound and worst <= 1.0
+            sound = summarise_errors(head_dim, *check(server, Path(scratch), 8, head_dim), metrics) and sound
         for head_dim, context, group in itertools.product(dims, contexts, (1, 4, 8)):
-            times = measure(server, context * 1024, head_dim, group, 3 if options.quick else 7)
-            summarise(context * 1024, head_dim, group, times, metrics)
+            times, size = measure(server, context * 1024, head_dim, group, 3 if options.quick else 7)
+            names = summarise(context * 1024, head_dim, group, times, size, metrics)
         server.close()
-    for name in ("exact_vs_torch", "exact_vs_torch_fp16", "k8v4_vs_torch"):
+    for name in names:
         ratios = [metrics[f"llm.{name}.32k.d128.g{group}"] for group in (1, 4, 8)]
         metrics[f"llm.{name}"] = statistics.geometric_mean(ratios)
         metrics[f"llm.{name}_least"] = min(value for key, value in metrics.items() if key.startswith(f"llm.{name}."))
