@@ -147,13 +147,6 @@ class Stream {
     return series;
   }
 
-  /// Seconds of an exact read, through the controller like all others.
-  double exact_seconds(const AttentionScene::Read& read) {
-    std::vector<double> times;
-    for (std::size_t i = 0; i < options_.repeat; ++i)
-      times.push_back(seconds([&] { (void)controller_.serve(request(read, 0.0), {}); }));
-    return median(times);
-  }
   [[nodiscard]] double peak() { return bytes(ledger_.root().peak()); }
 
  private:
@@ -171,10 +164,14 @@ class Stream {
   ServedRead serve(const AttentionScene::Read& read, double epsilon, std::vector<std::vector<std::size_t>>& map) {
     const llm::AttentionRequest wanted = request(read, epsilon);
     Outcome<llm::AttentionResult> outcome;
-    std::vector<double> times;
-    for (std::size_t i = 0; i < options_.repeat; ++i)
+    const llm::AttentionRequest exact = request(read, 0.0);
+    std::vector<double> times, exact_times;
+    for (std::size_t i = 0; i < options_.repeat; ++i) {
+      exact_times.push_back(seconds([&] { (void)controller_.serve(exact, {}); }));
       times.push_back(seconds([&] { outcome = controller_.serve(wanted, {.epsilon = {epsilon}}); }));
-    ServedRead served{read.focus, outcome.verdict, outcome.level, bytes(outcome.peak), median(times)};
+    }
+    ServedRead served{read.focus,          outcome.verdict, outcome.level,
+                      bytes(outcome.peak), median(times),   median(exact_times)};
     if (!outcome.certified()) return served;
     const llm::AttentionResult& result = outcome.value();
     const PageLevels levels = levels_of(cache_, sequence_, outcome.level, result);
@@ -237,8 +234,6 @@ AttentionRun measure(const Options& o) {
   ProgressLine line("serving reads", o.progress);
   for (std::size_t i = 0; i < o.epsilon.size(); ++i) {
     Stream stream(scene, check, o, limit);
-    if (i == 0)
-      for (const AttentionScene::Read& read : scene.reads) run.exact_seconds.push_back(stream.exact_seconds(read));
     run.series.push_back(stream.serve(o.epsilon[i], line, i * o.reads, o.epsilon.size() * o.reads));
     run.peak = std::max(run.peak, stream.peak() - exact_bytes);
   }
@@ -248,10 +243,11 @@ AttentionRun measure(const Options& o) {
 void print(const AttentionRun& run) {
   std::cout
       << grouped(run.kv_len) << " tokens, " << run.num_kv_heads << " KV heads x " << run.group << " queries, head_dim "
-      << run.head_dim << ", " << grouped(run.exact_seconds.size()) << " reads, metric " << name(run.metric) << "\n"
+      << run.head_dim << ", " << grouped(run.series.front().reads.size()) << " reads, metric " << name(run.metric)
+      << "\n"
       << "exact keys and values: " << bytes_text(run.exact_bytes) << "; cap beside them: " << bytes_text(run.cap)
       << ", most held: " << bytes_text(run.peak) << "\n"
-      << "exact read (the same kernel, one thread): " << compact(1e3 * median(run.exact_seconds)) << " ms\n\n"
+      << "vs exact: reads of exact pages through the same kernel, in turns with ours, one thread\n\n"
       << summary(run)
       << "\ncache: what reads touch, before the first and after the last read; certified and realised: the largest of "
          "all reads and heads\n";

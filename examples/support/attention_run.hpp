@@ -22,6 +22,7 @@ struct ServedRead {
   Level level{};
   double bytes{};          ///< most that the read held beside the cache
   double seconds{};        ///< median of the repetitions
+  double exact_seconds{};  ///< the same of exact reads, in turns with them
   double certified{};      ///< bound that the answer was released with
   double realised{};       ///< in double precision, the worst head
   std::size_t promoted{};  ///< pages that the read brought in
@@ -47,7 +48,6 @@ struct AttentionRun {
   double exact_bytes{};  ///< of keys and values in float16
   double cap{},
       peak{};  ///< bytes that cache and reads may hold together beside exact pages, and the most of any target
-  std::vector<double> exact_seconds{};  ///< [reads]
   std::vector<AttentionSeries> series{};
 };
 

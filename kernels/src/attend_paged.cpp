@@ -37,7 +37,7 @@ void attend_paged(const Context& context, const AttendShape& shape, std::span<co
 AttendRounding attend_rounding(std::size_t page_count) noexcept {
   const double pages = static_cast<double>(page_count);
   AttendRounding rounding;
-  // The argument of the exponential is a difference of floats of at most 87, rounded: 2^-18. The exponential itself: 2^-22.
+  // The argument of the exponential is a difference of floats of at most 87, rounded: 2^-18. The exponential itself: 2^-21.
   rounding.weight = 0x1p-18 + 0x1p-21;
   rounding.flushed = 0x1p-125;
   rounding.mass = 0x1p-18;              // 64 additions
