@@ -18,4 +18,5 @@ find_package(hwy REQUIRED)
 mpp_third_party(hwy::hwy "find_dependency(hwy)")
 
 include(MppBlas)
+include(MppCublas)
 include(MppFaiss)

@@ -7,7 +7,7 @@
 
 namespace mpp::kernels {
 
-/// Calls the back end of context.device. Here and in built_devices() alone the code asks how the library was built.
+/// Calls the back end of context.device. In this file and in built_devices() alone the code asks how the library was built.
 template <class Cpu, class Cuda>
 decltype(auto) dispatch(const Context& context, Cpu cpu_op, [[maybe_unused]] Cuda cuda_op) {
   if (context.device == Device::cpu) return cpu_op();
@@ -15,6 +15,19 @@ decltype(auto) dispatch(const Context& context, Cpu cpu_op, [[maybe_unused]] Cud
   return cuda_op();
 #else
   throw BackendUnavailable("mpp was built without CUDA; configure with MPP_CUDA=ON to run on a GPU");
+#endif
+}
+
+/// The same for an operation whose CUDA code needs cuBLAS.
+template <class Cpu, class Cuda>
+decltype(auto) dispatch_with_blas(const Context& context, Cpu cpu_op, [[maybe_unused]] Cuda cuda_op) {
+#if MPP_HAVE_CUDA && !MPP_HAVE_CUBLAS
+  return dispatch(context, cpu_op, []() -> decltype(cpu_op()) {
+    throw BackendUnavailable(
+        "mpp was built without cuBLAS; install it and configure with MPP_CUBLAS_ROOT to run on a GPU");
+  });
+#else
+  return dispatch(context, cpu_op, cuda_op);
 #endif
 }
 

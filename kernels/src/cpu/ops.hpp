@@ -50,6 +50,7 @@ void summarize_page(const Context& context, KvType type, std::size_t head_dim, s
                     std::size_t tokens, std::size_t known);
 void encode_planes(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages);
 void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads);
+[[nodiscard]] std::size_t prefill_scratch_floats(const AttendShape& shape) noexcept;
 void prefill_paged(const AttendShape& shape, const PrefillRead& read, std::span<float> scratch);
 void paged_copy(const Context& context, std::span<const CopyItem> items);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);

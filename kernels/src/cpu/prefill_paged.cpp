@@ -9,25 +9,13 @@
 
 #include <Eigen/Core>
 
-#include <mpp/core/error.hpp>
-
-#include "src/attend_terms.hpp"
 #include "src/cpu/ops.hpp"
+#include "src/prefill_terms.hpp"
 
-namespace mpp::kernels {
+namespace mpp::kernels::cpu {
 namespace {
 
 constexpr std::size_t tokens_together(std::size_t group) { return group >= 64 ? 1 : (64 + group - 1) / group; }
-
-}  // namespace
-
-std::size_t prefill_scratch_floats(const AttendShape& shape) noexcept {
-  const std::size_t rows = tokens_together(shape.group) * shape.group;
-  return 2 * page_tokens * shape.head_dim + rows * (page_tokens + 2 * shape.head_dim + 2);
-}
-
-namespace cpu {
-namespace {
 
 using Matrix = Eigen::Map<Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
 using Index = Eigen::Index;
@@ -64,27 +52,22 @@ void weigh(Block& block, Visible visible) {
   }
 }
 
-void check_page(const KvPage& page, std::size_t p, bool last, std::size_t head_dim) {
-  expects<ShapeError>(check_levels(page) == PageFault::none && page.key_level == PageLevel::exact &&
-                          page.value_level == PageLevel::exact && (last || page.tokens == page_tokens),
-                      "prefill_paged: page ", p, " is not exact, or not full and not the last");
-  const std::uint32_t found = PageFields(page.metadata, head_dim).summary->generation;
-  expects<StalePage>(found == page.generation, "prefill_paged: page ", p, " is of generation ", found, ", expected ",
-                     page.generation, ": it was freed since");
-}
-
 }  // namespace
+
+std::size_t prefill_scratch_floats(const AttendShape& shape) noexcept {
+  const std::size_t rows = tokens_together(shape.group) * shape.group;
+  return 2 * page_tokens * shape.head_dim + rows * (page_tokens + 2 * shape.head_dim + 2);
+}
 
 void prefill_paged(const AttendShape& shape, const PrefillRead& read, std::span<float> scratch) {
   const std::size_t d = shape.head_dim;
-  for (std::size_t p = 0; p < read.page_count; ++p) check_page(read.pages[p], p, p + 1 == read.page_count, d);
+  for (std::size_t p = 0; p < read.page_count; ++p) {
+    expects_page(read.pages[p], p, p + 1 == read.page_count);
+    expects_generation(read.pages[p], p, PageFields(read.pages[p].metadata, d).summary->generation);
+  }
   const std::size_t kv_len = (read.page_count - 1) * page_tokens + read.pages[read.page_count - 1].tokens;
-  expects<ShapeError>(read.tokens >= 1 && read.tokens <= kv_len, "prefill_paged: tokens is ", read.tokens,
-                      ", expected 1 to the ", kv_len, " of the pages");
-  for (std::size_t i = 0; i < read.tokens * shape.group * d; ++i)
-    expects<ValueError>(std::isfinite(read.queries[i]), "prefill_paged: query of token ", i / d / shape.group,
-                        ", head ", i / d % shape.group, ", channel ", i % d, " is ", read.queries[i],
-                        ", expected a finite number");
+  expects_tokens(read.tokens, kv_len);
+  for (std::size_t i = 0; i < read.tokens * shape.group * d; ++i) expects_finite(shape, i, read.queries[i]);
 
   float* next = scratch.data();
   const auto take = [&](std::size_t n) { return std::exchange(next, next + n); };
@@ -123,5 +106,4 @@ void prefill_paged(const AttendShape& shape, const PrefillRead& read, std::span<
   }
 }
 
-}  // namespace cpu
-}  // namespace mpp::kernels
+}  // namespace mpp::kernels::cpu

@@ -5,6 +5,7 @@
 #include <mpp/kernels/ctc_step.hpp>
 #include <mpp/kernels/interval.hpp>
 #include <mpp/kernels/paged_copy.hpp>
+#include <mpp/kernels/prefill_paged.hpp>
 #include <mpp/kernels/quantize_nested.hpp>
 #include <mpp/kernels/quantize_page.hpp>
 #include <mpp/kernels/rescore.hpp>
@@ -51,6 +52,8 @@ void summarize_page(const Context& context, KvType type, std::size_t head_dim, s
                     std::size_t tokens);
 void encode_planes(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages);
 void attend_paged(const Context& context, const AttendShape& shape, std::span<const KvRead> reads);
+void prefill_paged(const Context& context, const AttendShape& shape, std::span<const PrefillRead> reads,
+                   std::span<float> scratch);  ///< where there is cuBLAS; reads is a host array
 void paged_copy(const Context& context, std::span<const CopyItem> items);
 std::size_t topk(const Context& context, std::span<Scored> items, std::size_t k);
 void certificate_sums(const Context& context, const AttendShape& shape, std::span<const KvRead> reads,
