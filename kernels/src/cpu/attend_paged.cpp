@@ -46,7 +46,8 @@ constexpr float level_step[3] = {16.0F, 1.0F, 0.0625F};
 
 class GroupRead {
  public:
-  GroupRead(const AttendShape& shape, const KvRead& read) : shape_(shape), read_(read), head_dim_(shape.head_dim) {
+  GroupRead(const AttendShape& shape, const KvRead& read, std::size_t number)
+      : shape_(shape), read_(read), number_(number), head_dim_(shape.head_dim) {
     for (std::size_t i = 0; i < shape.group * head_dim_; ++i) query_[i] = shape.scale * read.queries[i];
     std::fill_n(output_, shape.group * head_dim_, 0.0F);
     for (std::size_t g = 0; g < shape.group; ++g) {
@@ -56,8 +57,8 @@ class GroupRead {
         square += q * q;
       }
       const double norm = std::sqrt(square) * static_cast<double>(shape.scale);
-      expects<ValueError>(norm < 0x1p60, "attend_paged: query ", g, " times the scale has the norm ", norm,
-                          ", expected a finite number below 2^60");
+      expects<ValueError>(norm < 0x1p60, "attend_paged: read ", number_, ": query ", g,
+                          " times the scale has the norm ", norm, ", expected a finite number below 2^60");
       query_norm_[g] = static_cast<float>(norm) * radius_slack;
     }
   }
@@ -90,14 +91,15 @@ class GroupRead {
 
  private:
   void check(const KvPage& page, std::size_t p) const {
-    expects<ShapeError>(check_levels(page) == PageFault::none, "attend_paged: page ", p,
+    expects<ShapeError>(check_levels(page) == PageFault::none, "attend_paged: read ", number_, ": page ", p,
                         " has levels that its pointers and its number of tokens do not allow");
     const PageSummary& summary = *PageFields(page.metadata, head_dim_).summary;
     const PageFault fault = check_summary(page, summary);
-    expects<StalePage>(fault != PageFault::stale, "attend_paged: page ", p, " is of generation ", summary.generation,
-                       ", expected ", page.generation, ": it was freed since");
-    expects<ShapeError>(fault == PageFault::none, "attend_paged: page ", p, " has ", summary.tokens, " tokens and ",
-                        summary.code_norm > 0.0F ? "codes" : "no codes", ", its view expects ", page.tokens, " tokens",
+    expects<StalePage>(fault != PageFault::stale, "attend_paged: read ", number_, ": page ", p, " is of generation ",
+                       summary.generation, ", expected ", page.generation, ": it was freed since");
+    expects<ShapeError>(fault == PageFault::none, "attend_paged: read ", number_, ": page ", p, " has ", summary.tokens,
+                        " tokens and ", summary.code_norm > 0.0F ? "codes" : "no codes", ", its view expects ",
+                        page.tokens, " tokens",
                         is_coded(page.key_level) || is_coded(page.value_level) ? " in codes" : "");
   }
 
@@ -262,8 +264,8 @@ class GroupRead {
 
   void finish() {
     for (std::size_t g = 0; g < shape_.group; ++g) {
-      expects<ShapeError>(running_[g].total > 0.0 || std::isnan(running_[g].total),
-                          "attend_paged: all pages of a read are omitted, expected at least one that is read");
+      expects<ShapeError>(running_[g].total > 0.0 || std::isnan(running_[g].total), "attend_paged: read ", number_,
+                          ": all pages are omitted, expected at least one that is read");
       const auto share = static_cast<float>(1.0 / running_[g].total);
       for (std::size_t c = 0; c < head_dim_; ++c) read_.output[g * head_dim_ + c] = output_[g * head_dim_ + c] * share;
       read_.log_sum_exp[g] = static_cast<double>(running_[g].max_logit) + std::log(running_[g].total);
@@ -272,6 +274,7 @@ class GroupRead {
 
   const AttendShape& shape_;
   const KvRead& read_;
+  const std::size_t number_;  // of the read in the call
   const std::size_t head_dim_;
   const KvPage* next_ = nullptr;
   Running running_[max_group];
@@ -287,7 +290,9 @@ class GroupRead {
   HWY_ALIGN std::int32_t dot_[heads_together * max_head_dim];
 };
 
-void AttendRead(const AttendShape& shape, const KvRead& read) { GroupRead(shape, read).run(); }
+void AttendRead(const AttendShape& shape, const KvRead& read, std::size_t number) {
+  GroupRead(shape, read, number).run();
+}
 
 }  // namespace mpp::kernels::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -298,7 +303,7 @@ namespace mpp::kernels::cpu {
 HWY_EXPORT(AttendRead);
 
 void attend_paged(const Context&, const AttendShape& shape, std::span<const KvRead> reads) {
-  for (const KvRead& read : reads) HWY_DYNAMIC_DISPATCH(AttendRead)(shape, read);
+  for (std::size_t i = 0; i < reads.size(); ++i) HWY_DYNAMIC_DISPATCH(AttendRead)(shape, reads[i], i);
 }
 
 }  // namespace mpp::kernels::cpu

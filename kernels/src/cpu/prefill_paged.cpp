@@ -2,7 +2,6 @@
 #include <mpp/kernels/prefill_paged.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -27,11 +26,7 @@ struct Block {
 };
 
 void load(KvType type, const std::uint16_t* bits, std::size_t n, float* numbers) {
-  if (type == KvType::float16)
-    std::transform(bits, bits + n, numbers, [](std::uint16_t x) { return to_float(Half{x}); });
-  else
-    std::transform(bits, bits + n, numbers,
-                   [](std::uint16_t x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16); });
+  std::transform(bits, bits + n, numbers, [type](std::uint16_t x) { return stored_number(type, x); });
 }
 
 // Weights of the tokens that each row may see, in place of its logits. Row r sees the first visible(r), perhaps none.

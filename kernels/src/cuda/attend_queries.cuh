@@ -17,8 +17,8 @@ struct Block {
 
 // The queries of a block, in the layouts of both operands.
 template <unsigned steps, unsigned groups>
-__device__ void load_queries(const AttendShape& shape, const float* queries, unsigned first_head,
-                             Block<steps, groups>& block, unsigned* faults) {
+__device__ void load_queries(const AttendShape& shape, const float* queries, unsigned read_number, unsigned first_head,
+                             Block<steps, groups>& block, FirstFault* fault) {
   const unsigned lane = threadIdx.x % warp;
   const auto dim = static_cast<unsigned>(shape.head_dim);
   const bool bfloat = shape.type == KvType::bfloat16;
@@ -41,7 +41,7 @@ __device__ void load_queries(const AttendShape& shape, const float* queries, uns
     }
     if (lane != 0) continue;
     const double norm = sqrt(square) * static_cast<double>(shape.scale);
-    if (!(norm < 0x1p60)) atomicOr(faults, query_fault);
+    if (!(norm < 0x1p60)) fault->report(read_number, first_head + head, ReadFault::query);
     int exponent = 0;
     if (largest > 0.0F) frexpf(largest, &exponent);
     // The largest number becomes one of [2^14, 2^15) in float16, of [1/2, 1) in bfloat16. Below 2^-100 nothing counts.

@@ -80,7 +80,7 @@ __device__ void merge_warps(const AttendShape& shape, unsigned first_head, const
 }
 
 /// One block a head and read, one thread a channel.
-static __global__ void merge_kernel(const __grid_constant__ Batch batch, Runs runs, unsigned* faults) {
+static __global__ void merge_kernel(const __grid_constant__ Batch batch, Runs runs, FirstFault* fault) {
   const KvRead& read = batch.read[blockIdx.y];
   const unsigned head = blockIdx.x, channel = threadIdx.x;
   const auto dim = static_cast<unsigned>(batch.shape.head_dim);
@@ -99,7 +99,7 @@ static __global__ void merge_kernel(const __grid_constant__ Batch batch, Runs ru
     total += static_cast<double>(share) * runs.total[row];
   }
   if (channel == 0) {
-    if (!(total > 0.0) && !isnan(total)) atomicOr(faults, empty_fault);
+    if (!(total > 0.0) && !isnan(total)) fault->report(batch.first + blockIdx.y, FirstFault::last, ReadFault::empty);
     read.log_sum_exp[head] = static_cast<double>(largest) + log(total);
   }
   read.output[head * dim + channel] = static_cast<float>(static_cast<double>(out) / total);

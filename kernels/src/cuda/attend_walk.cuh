@@ -17,11 +17,12 @@ __device__ inline float larger_or_nan(float a, float b) {
 template <unsigned steps, unsigned groups>
 class Walk {
  public:
-  __device__ Walk(const AttendShape& shape, const KvRead& read, unsigned first_head, Block<steps, groups>& block,
-                  unsigned* faults)
-      : shape_(shape), read_(read), first_head_(first_head), block_(block), buffers_(block.buffers[threadIdx.x / warp]),
-        lane_(threadIdx.x % warp), copies_{threadIdx.x % warp, static_cast<unsigned>(shape.head_dim)},
-        query_rounding_(query_code_error * sqrtf(static_cast<float>(shape.head_dim))), faults_(faults) {}
+  __device__ Walk(const AttendShape& shape, const KvRead& read, unsigned read_number, unsigned first_head,
+                  Block<steps, groups>& block, FirstFault* fault)
+      : shape_(shape), read_(read), read_number_(read_number), first_head_(first_head), block_(block),
+        buffers_(block.buffers[threadIdx.x / warp]), lane_(threadIdx.x % warp),
+        copies_{threadIdx.x % warp, static_cast<unsigned>(shape.head_dim)},
+        query_rounding_(query_code_error * sqrtf(static_cast<float>(shape.head_dim))), fault_(fault) {}
 
   __device__ void run(unsigned first, unsigned end) {
     unsigned at = first + threadIdx.x / warp;
@@ -36,7 +37,7 @@ class Walk {
       commit_copies();
       wait_for_copies<1>();  // the keys
       const Metadata<steps> metadata{buffers_.metadata[count % 2]};
-      if (lane_ == 0) report(check_summary(page, metadata.summary()));
+      if (lane_ == 0) check(page, metadata.summary(), at);
       float logits[groups][8];
       if (page.key_level == PageLevel::exact)
         exact_logits(page, metadata, at, logits);
@@ -62,8 +63,10 @@ class Walk {
   double total[groups] = {};
 
  private:
-  __device__ void report(PageFault fault) const {
-    if (fault != PageFault::none) atomicOr(faults_, fault == PageFault::stale ? stale_fault : page_fault);
+  __device__ void check(const KvPage& page, const PageSummary& summary, unsigned at) const {
+    const PageFault found = check_summary(page, summary);
+    if (found != PageFault::none)
+      fault_->report(read_number_, at, found == PageFault::stale ? ReadFault::stale : ReadFault::malformed);
   }
 
   // Starts the copies of the keys of page `at`, whose descriptor has arrived, and of the descriptor after it.
@@ -322,13 +325,13 @@ class Walk {
 
   const AttendShape& shape_;
   const KvRead& read_;
-  unsigned first_head_;
+  unsigned read_number_, first_head_;
   Block<steps, groups>& block_;
   PageBuffers<steps, groups>& buffers_;
   unsigned lane_;
   PageCopies<steps> copies_;
   float query_rounding_;  // of a query to integers, for codes of norm 1
-  unsigned* faults_;
+  FirstFault* fault_;
   float share_[groups];  // of the page, in units of its weights
   int weight_sum_[groups];
 };

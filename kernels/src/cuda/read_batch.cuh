@@ -16,12 +16,26 @@ inline constexpr unsigned run_width = run_warps * warp;
 inline constexpr std::size_t max_batch = 256;
 struct Batch {
   AttendShape shape;
-  unsigned count;
+  unsigned count, first;  // reads, and the number of the first one in the call
   KvRead read[max_batch];
 };
 static_assert(sizeof(Batch) < 32'000);  // what kernel parameters may take
 
-/// Bits of what went wrong.
-inline constexpr unsigned query_fault = 1, page_fault = 2, stale_fault = 4, empty_fault = 8;
+enum class ReadFault : unsigned { malformed, stale, query, empty };
+
+/// The first fault of a call, in the order of reads, of pages or heads, and of kinds; all bits set while there is none.
+struct FirstFault {
+  static constexpr unsigned last = ~0U >> 2;  // behind all pages: what a malformed page leaves behind may look empty
+  unsigned long long bits;
+
+  __device__ void report(unsigned read, unsigned at, ReadFault fault) {
+    atomicMin(&bits, (static_cast<unsigned long long>(read) << 32) | at << 2 | static_cast<unsigned>(fault));
+  }
+  [[nodiscard]] bool none() const { return bits == ~0ULL; }
+  [[nodiscard]] std::size_t read() const { return bits >> 32; }
+  [[nodiscard]] std::size_t at() const { return (bits & ~0U) >> 2; }  // page, or head
+  [[nodiscard]] ReadFault fault() const { return static_cast<ReadFault>(bits & 3); }
+};
+static_assert(max_read_pages < FirstFault::last);
 
 }  // namespace mpp::kernels::cuda
