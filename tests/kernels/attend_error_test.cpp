@@ -101,6 +101,20 @@ TEST_P(AttendErrorTest, OfTokensThatAllErrInTheSameWayIsTheSpread) {
     }
 }
 
+TEST_P(AttendErrorTest, OfEachLevelHasASpreadOfItsOwn) {
+  // In the middle of cells of 12 bits, and next to the end of one of 8 bits; then in the middle of cells of 8 bits.
+  AttendPages eight = page_of(128, PageLevel::bits8, [](std::size_t, std::size_t) { return -0.5 + 0x1p-5; });
+  eight.set_queries(std::vector<float>(128, 1.0F), 0x1p18F);
+  AttendPages twelve = page_of(128, PageLevel::bits8, [](std::size_t, std::size_t) { return 0.0; });
+  twelve.set_levels(0, {PageLevel::bits12, PageLevel::exact});
+  twelve.set_queries(std::vector<float>(128, 1.0F), 0x1p22F);
+  for (const AttendPages* pages : {&eight, &twelve}) {
+    const double ratio = worst_ratios(pages->scene, pages->read(), 0).spread;
+    EXPECT_LE(ratio, 1.0);
+    EXPECT_GT(ratio, 0.85);
+  }
+}
+
 TEST_P(AttendErrorTest, OfTokensThatErrInDifferentWaysHasASmallSpread) {
   // Rows of residuals that are orthogonal, and a query in the direction of one of them: the others do not err.
   const auto patterns = residual_patterns();

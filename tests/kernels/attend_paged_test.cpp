@@ -241,10 +241,29 @@ TEST_P(AttendPagedTest, KnowsNothingOfKeysBeyondHalfButByTheirExactNumbers) {
   exact.keys[17 * 64 + 3] = stored(KvType::bfloat16, 1e6);
   AttendPages pages(context(), KvType::bfloat16, 64);
   pages.add(exact, k8v4);
-  pages.set_queries(queries_of(query_kinds[0], 2, 64, 15), 0.01F);
-  EXPECT_EQ(pages.read().radius, std::vector<double>(2, HUGE_VAL));
-  EXPECT_EQ(pages.read().spread, std::vector<double>(2, HUGE_VAL));
+  for (const QueryKind& kind : {query_kinds[0], QueryKind{"zero", 0.0, 1.0F}})  // not 0 times infinity
+    for (const Levels levels : {k4v4, k8v4, k12v8}) {
+      pages.set_levels(0, levels);
+      pages.set_queries(queries_of(kind, 2, 64, 15), 0.01F);
+      EXPECT_EQ(pages.read().radius, std::vector<double>(2, HUGE_VAL));
+      EXPECT_EQ(pages.read().spread, std::vector<double>(2, HUGE_VAL));
+    }
   pages.set_levels(0, exact_level);
+  EXPECT_EQ(broken(pages.scene, pages.read()), "");
+}
+
+TEST_P(AttendPagedTest, KnowsNothingOfValuesBeyondHalfButByTheirExactNumbers) {
+  ExactPage exact = exact_page(KvType::bfloat16, 64, 5, families()[0].sample, families()[0].sample);
+  exact.values[17 * 64 + 3] = stored(KvType::bfloat16, 1e6);
+  AttendPages pages(context(), KvType::bfloat16, 64);
+  pages.add(exact, k8v4);
+  pages.set_queries(queries_of(query_kinds[0], 2, 64, 15), 0.1F);
+  for (const PageLevel level : {PageLevel::bits4, PageLevel::bits8}) {
+    pages.set_levels(0, {PageLevel::bits8, level});
+    EXPECT_EQ(pages.read().value_residual[0], HUGE_VAL);
+    EXPECT_EQ(pages.read().value_spread[0], HUGE_VAL);
+  }
+  pages.set_levels(0, {PageLevel::bits8, PageLevel::exact});
   EXPECT_EQ(broken(pages.scene, pages.read()), "");
 }
 
@@ -291,6 +310,24 @@ TEST_P(AttendPagedTest, RefusesShapesThatDoNotFit) {
   for (std::size_t p = 0; p < 2; ++p) pages.set_levels(p, left_out);
   EXPECT_THROW(static_cast<void>(pages.read()), std::invalid_argument);
   EXPECT_THROW(static_cast<void>(pages.read(std::vector<KvPage>{})), std::invalid_argument);
+}
+
+TEST_P(AttendPagedTest, RefusesStatisticsOfWhichSomeAreMissing) {
+  float number = 0.0F;
+  double sum = 0.0;
+  const KvPage page;
+  const PageStatistics all{&number, &number, &number, &number, &number, &number, &number, &number};
+  for (float* PageStatistics::*array :
+       {&PageStatistics::max_logit, &PageStatistics::mass, &PageStatistics::radius, &PageStatistics::spread,
+        &PageStatistics::energy, &PageStatistics::value_residual, &PageStatistics::value_spread,
+        &PageStatistics::value_reach}) {
+    KvRead read{&page, 1, &number, &number, &sum, all};
+    read.statistics.*array = nullptr;
+    const std::string message = message_of<ShapeError>([&] {
+      attend_paged(context(), {64, 1, KvType::float16, 1.0F}, std::array{read});
+    });
+    EXPECT_NE(message.find("7 of 8 arrays of statistics, expected all or none"), std::string::npos) << message;
+  }
 }
 
 TEST_P(AttendPagedTest, RefusesAQueryThatIsNotFinite) {
