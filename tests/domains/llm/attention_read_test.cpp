@@ -164,6 +164,9 @@ TEST(AttentionRead, RefusesWhatCannotBeANumberOfARead) {
     expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[1].radius = bad; }, "pages[1].radius");
     expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].energy = bad; }, "pages[0].energy");
     expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].residual = bad; }, "pages[0].residual");
+    expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[1].spread = bad; }, "pages[1].spread");
+    expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[1].value_spread = bad; }, "pages[1].value_spread");
+    expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].heaviest = bad; }, "pages[0].heaviest");
     expect_refused([&](AttentionCase& c, AttentionRead&) { c.omitted[0].value_norm = bad; }, "omitted[0].value_norm");
     expect_refused([&](AttentionCase&, AttentionRead& r) { r.output_norm = bad; }, "output_norm");
     expect_refused([&](AttentionCase&, AttentionRead& r) { r.rounding.mass.relative = bad; }, "mass.relative");
@@ -181,6 +184,7 @@ TEST(AttentionRead, RefusesWhatCannotBeANumberOfARead) {
 TEST(AttentionRead, RefusesNumbersOfDifferentReads) {
   expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].mass = 0.7; }, "masses");
   expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].mass = 0.8; }, "masses");
+  expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[1].heaviest = 0.0; }, "pages[1].heaviest");
   AttentionCase read = two_pages();
   read.pages[1].energy = 0.25;  // the output is (0.5, 0.125)
   read.pages[0].energy = 0.0;

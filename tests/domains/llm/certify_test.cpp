@@ -88,14 +88,14 @@ class Cache {
 
 /// What attend_paged() gives for a cache, a group of one.
 struct Read {
-  std::vector<float> query, output, max_logit, mass, radius, energy, value_residual, value_reach;
+  std::vector<float> query, output, max_logit, mass, radius, spread, energy, value_residual, value_spread, value_reach;
   double log_sum_exp = 0.0;
   kernels::AttendShape shape;
   kernels::KvRead view;
 
   Read(const Cache& cache, std::vector<float> asked)
       : query(std::move(asked)), output(cache.head_dim()), max_logit(cache.pages.size()), mass(max_logit), radius(mass),
-        energy(mass), value_residual(mass), value_reach(mass) {
+        spread(mass), energy(mass), value_residual(mass), value_spread(mass), value_reach(mass) {
     shape.head_dim = cache.head_dim();
     shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(cache.head_dim())));
     view.pages = cache.pages.data();
@@ -103,8 +103,8 @@ struct Read {
     view.queries = query.data();
     view.output = output.data();
     view.log_sum_exp = &log_sum_exp;
-    view.statistics = {max_logit.data(), mass.data(),           radius.data(),
-                       energy.data(),    value_residual.data(), value_reach.data()};
+    view.statistics = {max_logit.data(),      mass.data(),         radius.data(),      spread.data(), energy.data(),
+                       value_residual.data(), value_spread.data(), value_reach.data()};
     kernels::attend_paged({}, shape, std::span(&view, 1));
   }
   double norm() const {
@@ -224,7 +224,8 @@ TEST(Certify, AgreesWithTheReadPageByPage) {
       const double share = std::exp(static_cast<double>(read.max_logit[p]) - read.log_sum_exp);
       const double reach = read.value_reach[p];
       pages.push_back({share * static_cast<double>(read.mass[p]), read.radius[p],
-                       share * static_cast<double>(read.energy[p]) * reach * reach, read.value_residual[p]});
+                       share * static_cast<double>(read.energy[p]) * reach * reach, read.value_residual[p],
+                       read.spread[p], read.value_spread[p], share});
     }
     AttentionRead same{pages, omitted, read.log_sum_exp, read.norm(), {}};
     same.rounding.mass.relative = told.mass + told.weight + told.log_sum_exp;
