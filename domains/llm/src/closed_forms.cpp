@@ -61,14 +61,13 @@ double set_form(const Means& means, double least, double mean, double most) noex
 }
 
 /// T5 wherever the mean of sinh is from 0 to means.sinh: what grows with it is taken at the end of an interval, what falls at
-/// its beginning.
+/// its beginning. The largest mean is nearly always the worst one: intervals double in length from there.
 double set_form_from_zero(const Means& means, double most) noexcept {
-  constexpr int intervals = 16;
-  double tv = 0.0, begin = 0.0;
-  for (int i = 1; i <= intervals; ++i) {
-    const double end = i < intervals ? means.sinh * (i / static_cast<double>(intervals)) : means.sinh;
+  double tv = 0.0, end = means.sinh;
+  for (double missing = 1.0 / 64.0; missing <= 1.0 && tv < most; missing *= 2.0) {
+    const double begin = missing < 1.0 ? means.sinh * (1.0 - missing) : 0.0;
     tv = std::max(tv, set_form(means, begin, end, most));
-    begin = end;
+    end = begin;
   }
   return tv;
 }
