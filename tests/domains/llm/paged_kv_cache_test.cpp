@@ -291,7 +291,8 @@ TEST(PagedKvCache, RefusesAbsurdGeometryAndOptions) {
 
 TEST(KvGeometry, BytesOfAPageAreThoseOfTheDocumentation) {
   for (const std::size_t dim : {64U, 128U, 256U}) {
-    const KvUsage usage{.pages = 3, .planes = 7, .host_exact = 2};
+    KvUsage usage;
+    usage.pages = 3, usage.planes = 7, usage.host_exact = 2;
     const std::size_t expected = 3 * (192 + 8 * dim) + 7 * 32 * dim + 2 * 128 * dim;
     EXPECT_EQ(kv_data_bytes(kernels::Device::cpu, {.head_dim = dim}, usage), Footprint::host({expected}));
   }
