@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "domains/llm/attention_case.hpp"
+#include "domains/llm/spread_adversary.hpp"
 #include "mpp/core/error.hpp"
 
 namespace mpp::llm {
@@ -28,8 +28,9 @@ std::size_t violations_with_a_rough_kernel(bool told, std::size_t cases) {
   const auto off = [&](double size) { return (engine() & 1U) != 0 ? size : -size; };
   std::size_t violated = 0;
   for (std::size_t i = 0; i < cases; ++i) {
-    AttentionCase made = source.next(i % 2 == 0);
-    const Realised truth = worst(made);
+    const bool together = i % 16 == 15;
+    AttentionCase made = together ? source.next_together(i % 32 == 15) : source.next(i % 2 == 0);
+    const Realised truth = together ? worst_together(made) : worst(made);
     for (AttentionPage& page : made.pages) {
       page.mass *= 1.0 + off(0.999 * eta);
       page.energy *= 1.0 + off(0.999 * eta);

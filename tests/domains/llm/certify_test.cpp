@@ -137,6 +137,9 @@ TEST(Certify, RefusesWhatCannotBeASum) {
     CertificateSums changed = sums;
     changed.lift_variance = bad;
     EXPECT_NE(message(changed, 1.0).find("sums.lift_variance is"), std::string::npos);
+    changed = sums;
+    changed.output_rounding = bad;
+    EXPECT_NE(message(changed, 1.0).find("sums.output_rounding is"), std::string::npos);
   }
   EXPECT_NE(message(sums, std::numeric_limits<double>::infinity()).find("output_norm"), std::string::npos);
   EXPECT_NE(message(sums, 1.1).find("different reads"), std::string::npos);
