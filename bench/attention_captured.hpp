@@ -85,9 +85,8 @@ inline void read_window(const CapturedReads& captured, const KvRows& rows, std::
       const TrueErrors truth = oracle.errors(read, h, query);
       check.check(read, h, truth, false);
       const llm::AttentionCertificate certificate = read.certificate(h);
-      const kernels::CertificateSums& sums = read.sums(h);
-      const double e_form = sums.excess * (1.0 + 0.5 * sums.excess);  // (A^2 - 1) / 2, A = 1 + excess
-      found.looser += certificate.attention_tv > std::min({e_form, std::tanh(sums.radius), 1.0}) ? 1 : 0;
+      const double e_form = read.e_form(h);
+      found.looser += certificate.attention_tv > std::min({e_form, std::tanh(read.sums(h).radius), 1.0}) ? 1 : 0;
       found.tv.push_back(certificate.attention_tv);
       found.true_tv.push_back(truth.tv);
       found.relative.push_back(certificate.output_relative);

@@ -49,6 +49,29 @@ class GroupRead {
   [[nodiscard]] double max_logit(std::size_t head, std::size_t page) const { return at(0, head, page); }
   [[nodiscard]] double mass(std::size_t head, std::size_t page) const { return at(1, head, page); }
   [[nodiscard]] double radius(std::size_t head, std::size_t page) const { return at(2, head, page); }
+  [[nodiscard]] double spread(std::size_t head, std::size_t page) const { return at(3, head, page); }
+  [[nodiscard]] double value_residual(std::size_t page) const { return static_cast<double>(per_page_[0][page]); }
+  [[nodiscard]] double value_spread(std::size_t page) const { return static_cast<double>(per_page_[1][page]); }
+  /// Of the softmax, in the heaviest token of a page; and in the page.
+  [[nodiscard]] double heaviest(std::size_t head, std::size_t page) const {
+    return std::exp(max_logit(head, page) - log_sum_exp_[head]);
+  }
+  [[nodiscard]] double share(std::size_t head, std::size_t page) const {
+    return mass(head, page) * heaviest(head, page);
+  }
+  /// What a token of the page is off by on average at most, c'.
+  [[nodiscard]] double mean_radius(std::size_t head, std::size_t page) const {
+    return std::min(radius(head, page), spread(head, page) / std::sqrt(mass(head, page)));
+  }
+  /// (A^2 - 1) / 2 with A = sum m e^c: of the radii alone, masses rounded up as those of certificate_sums() are.
+  [[nodiscard]] double e_form(std::size_t head) const {
+    double excess = 0.0;
+    for (std::size_t p = 0; p < pages_.size(); ++p)
+      if (radius(head, p) >= 0.0) excess += share(head, p) * std::expm1(radius(head, p));
+    const kernels::AttendRounding rounding = kernels::attend_rounding(pages_.size());
+    excess *= 1.0 + 2.0 * (rounding.mass + rounding.weight + rounding.log_sum_exp);
+    return excess * (1.0 + 0.5 * excess);
+  }
   [[nodiscard]] const kernels::CertificateSums& sums(std::size_t head) const { return sums_[head]; }
   [[nodiscard]] llm::AttentionCertificate certificate(std::size_t head) const {
     return llm::certify(sums_[head], output_norm(head));
@@ -56,14 +79,16 @@ class GroupRead {
   /// The largest total variation that any cache within the radii can have; no page may be omitted.
   [[nodiscard]] double tv_supremum(std::size_t head) const {
     const kernels::AttendRounding rounding = kernels::attend_rounding(pages_.size());
+    const double off =
+        rounding.mass + rounding.weight + rounding.log_sum_exp * std::max(1.0, std::fabs(log_sum_exp_[head])) + 1e-12;
     std::vector<llm::AttentionPage> pages;
-    for (std::size_t p = 0; p < pages_.size(); ++p)
-      pages.push_back({mass(head, p) * std::exp(max_logit(head, p) - log_sum_exp_[head]), radius(head, p), 0.0, 0.0});
+    for (std::size_t p = 0; p < pages_.size(); ++p) {
+      pages.push_back({.mass = share(head, p), .radius = radius(head, p), .spread = spread(head, p)});
+      pages.back().heaviest = heaviest(head, p) * (1.0 + 2.0 * off);
+    }
     llm::AttentionRead read;
     read.pages = pages;
-    read.rounding.mass = {
-        rounding.mass + rounding.weight + rounding.log_sum_exp * std::max(1.0, std::fabs(log_sum_exp_[head])) + 1e-12,
-        static_cast<double>(page_tokens) * rounding.flushed};
+    read.rounding.mass = {off, static_cast<double>(page_tokens) * rounding.flushed};
     return llm::attention_tv_supremum(read);
   }
 

@@ -75,6 +75,7 @@ enum class SceneFamily {
   aligned,           ///< queries along the residual of a token: its error is the residual form of the radius
   channel_float16,   ///< ordinary keys and queries of one channel: the radius is half a step
   channel_bfloat16,  ///< the same with zeros that Half does not have
+  alike,             ///< all tokens of a page err in the same way, keys and values: the spreads are attained
   beyond_half,       ///< bfloat16 keys of one page and values of another that no code can hold
   families
 };
@@ -90,6 +91,17 @@ inline double cell_end(Random& random, std::size_t token, bool upper) {
   if (token % page_tokens == 1) return 8.0;
   const double border = 0.5 * static_cast<double>(between(random, 1, 15));
   return upper ? border - border * 0x1p-11 : border;  // the number below, if it is a power of two; else 1 or 2 below
+}
+
+/// Numbers at a quarter of a cell from its middle, all of a page on the same side; sides of channels alternate if `paired`,
+/// and then two of them have one code. Cells of 1; 0 and `cells` occur in every channel.
+inline double alike(std::size_t token, std::size_t channel, double cells, bool paired) {
+  if (token % page_tokens == 0) return 0.0;
+  if (token % page_tokens == 1) return cells;
+  const std::size_t hash = (token * 37 + (paired ? channel / 2 : channel) * 101) % 1009;
+  const double code = 1.0 + std::floor(static_cast<double>(hash) / 1009.0 * (cells - 2.0));
+  const bool below = token / page_tokens % 2 == 1;
+  return code + 0.5 + (below != (paired && channel % 2 == 1) ? -0.25 : 0.25);
 }
 
 inline AttentionScene scene_of(SceneFamily family, Random& random) {
@@ -165,6 +177,11 @@ inline AttentionScene scene_of(SceneFamily family, Random& random) {
       type = KvType::bfloat16;
       key = [](Random& r, std::size_t, std::size_t) { return -uniform(r, 1e-6, 2e-6); };
       break;
+    case SceneFamily::alike:
+      key = [](Random&, std::size_t i, std::size_t j) { return alike(i, j, 256.0, true) / 16.0; };
+      value = [](Random&, std::size_t i, std::size_t j) { return alike(i, j, 16.0, false); };
+      for (PageLevels& level : scene.levels) level = between(random, 0, 1) == 0 ? k8v4 : exact_pages;
+      break;
     case SceneFamily::attained:
     case SceneFamily::attained_rare: {
       const bool rare = family == SceneFamily::attained_rare;
@@ -184,6 +201,11 @@ inline AttentionScene scene_of(SceneFamily family, Random& random) {
       std::fill(query.begin(), query.end(), 0.0F);  // half a step of 4 bits is 0.25, so radii of 0.003 to 3
       query[between(r, 0, query.size() - 1)] = static_cast<float>((rare || between(r, 0, 1) == 0 ? 8.0 : -8.0) *
                                                                   std::exp(uniform(r, std::log(0.01), std::log(12.0))));
+    };
+  if (family == SceneFamily::alike)  // codes cancel, errors add up to size / 4 times all channels
+    scene.query = [](Random& r, const CodedHead&, std::span<float> query) {
+      const double size = std::exp(uniform(r, std::log(0.02), std::log(6.0)));
+      for (std::size_t j = 0; j < query.size(); ++j) query[j] = static_cast<float>(j % 2 == 0 ? size : -size);
     };
   if (family == SceneFamily::channel_float16 || family == SceneFamily::channel_bfloat16)
     scene.query = [size = family == SceneFamily::channel_float16 ? 8.0 : 1e6](Random& r, const CodedHead&,

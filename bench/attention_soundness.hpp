@@ -38,17 +38,20 @@ inline std::map<std::string, double> false_forms(const GroupRead& read, std::siz
     without.omitted = without.omitted_reach = 0.0;
     return {{"omitted_forgotten", llm::certify(without, read.output_norm(head)).attention_tv}};
   }
-  const auto share = [&](std::size_t p) {
-    return read.mass(head, p) * std::exp(read.max_logit(head, p) - read.log_sum_exp(head));
-  };
-  double mean = 0.0, spread = 0.0;
+  double mean = 0.0, spread = 0.0, squared = 0.0;
+  for (std::size_t p = 0; p < read.pages().size(); ++p) {
+    const double c = read.radius(head, p);
+    if (c < 0.0) continue;
+    mean += read.share(head, p) * c;
+    const double ratio = c > 0.0 ? read.mean_radius(head, p) / c : 1.0;
+    squared += read.share(head, p) * ratio * ratio * std::expm1(c);
+  }
   for (std::size_t p = 0; p < read.pages().size(); ++p)
-    if (read.radius(head, p) >= 0.0) mean += share(p) * read.radius(head, p);
-  for (std::size_t p = 0; p < read.pages().size(); ++p)
-    if (read.radius(head, p) >= 0.0) spread += share(p) * std::fabs(read.radius(head, p) - mean);
+    if (read.radius(head, p) >= 0.0) spread += read.share(head, p) * std::fabs(read.radius(head, p) - mean);
   std::map<std::string, double> forms;
   forms["averaged_radius"] = std::expm1(mean);
   forms["spread_of_radii"] = 0.5 * std::exp(2.0 * sums.radius) * (spread + mean * std::expm1(sums.radius));
+  forms["squared_share_of_radius"] = squared;
   return forms;
 }
 
@@ -71,6 +74,12 @@ class SoundnessCheck {
     for (const auto& [form, bound] : false_forms(read, head)) tally.false_forms[form] += tv > bound ? 1 : 0;
     const double without_values = certificate.output_error - read.sums(head).value_residual;
     tally.false_forms["values_taken_as_exact"] += truth.output > without_values ? 1 : 0;
+    double per_mass = 0.0;  // the sum of a page's value errors has the root of its mass, not the mass
+    for (std::size_t p = 0; p < read.pages().size(); ++p)
+      if (read.radius(head, p) >= 0.0)
+        per_mass +=
+            read.heaviest(head, p) * std::min(read.value_spread(p), read.mass(head, p) * read.value_residual(p));
+    tally.false_forms["value_spread_over_mass"] += truth.output > without_values + per_mass ? 1 : 0;
   }
 
  private:

@@ -1,4 +1,6 @@
 #include <cmath>
+#include <iterator>
+#include <utility>
 
 #include "closed_forms.hpp"
 #include "mpp/core/error.hpp"
@@ -9,22 +11,37 @@
 namespace mpp::llm {
 namespace {
 
-void check(double sum, const char* field) {
-  expects<ValueError>(sum >= 0.0, "certify: sums.", field, " is ", sum, ", expected a number >= 0");
-}
+using Sums = kernels::CertificateSums;
+using Field = std::pair<const char*, double Sums::*>;
+constexpr Field fields[] = {{"excess", &Sums::excess},
+                            {"variance", &Sums::variance},
+                            {"affinity", &Sums::affinity},
+                            {"shrink", &Sums::shrink},
+                            {"lift", &Sums::lift},
+                            {"lift_variance", &Sums::lift_variance},
+                            {"cosh_variance", &Sums::cosh_variance},
+                            {"sinh", &Sums::sinh},
+                            {"sinh_below", &Sums::sinh_below},
+                            {"spread_lift", &Sums::spread_lift},
+                            {"spread_lift_square", &Sums::spread_lift_square},
+                            {"spread_cosh_square", &Sums::spread_cosh_square},
+                            {"spread_sinh", &Sums::spread_sinh},
+                            {"radius", &Sums::radius},
+                            {"excess_square", &Sums::excess_square},
+                            {"paged_excess", &Sums::paged_excess},
+                            {"value_residual", &Sums::value_residual},
+                            {"energy", &Sums::energy},
+                            {"energy_below", &Sums::energy_below},
+                            {"omitted", &Sums::omitted},
+                            {"omitted_reach", &Sums::omitted_reach},
+                            {"output_rounding", &Sums::output_rounding}};
+static_assert(sizeof(Sums) == std::size(fields) * sizeof(double));
 
 }  // namespace
 
 AttentionCertificate certify(const kernels::CertificateSums& sums, double output_norm) {
-  check(sums.excess, "excess"), check(sums.variance, "variance"), check(sums.affinity, "affinity");
-  check(sums.shrink, "shrink"), check(sums.lift, "lift"), check(sums.lift_variance, "lift_variance");
-  check(sums.cosh_variance, "cosh_variance"), check(sums.sinh, "sinh"), check(sums.sinh_below, "sinh_below");
-  check(sums.spread_lift, "spread_lift"), check(sums.spread_lift_square, "spread_lift_square");
-  check(sums.spread_cosh_square, "spread_cosh_square"), check(sums.spread_sinh, "spread_sinh");
-  check(sums.radius, "radius"), check(sums.excess_square, "excess_square");
-  check(sums.paged_excess, "paged_excess"), check(sums.value_residual, "value_residual");
-  check(sums.energy, "energy"), check(sums.energy_below, "energy_below"), check(sums.omitted, "omitted");
-  check(sums.omitted_reach, "omitted_reach"), check(sums.output_rounding, "output_rounding");
+  for (const auto& [name, field] : fields)
+    expects<ValueError>(sums.*field >= 0.0, "certify: sums.", name, " is ", sums.*field, ", expected a number >= 0");
   expects<ValueError>(output_norm >= 0.0 && std::isfinite(output_norm), "certify: output_norm is ", output_norm,
                       ", expected a finite number >= 0");
   const AttentionOutputBound output = closed_output(sums, output_norm, "certify");

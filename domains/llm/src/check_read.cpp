@@ -47,8 +47,9 @@ void check_read(const AttentionRead& read, const char* operation) {
                         ", expected a number >= 0");
     expects<ValueError>(page.value_spread >= 0.0, operation, ": pages[", i, "].value_spread is ", page.value_spread,
                         ", expected a number >= 0");
-    expects<ValueError>(page.heaviest >= 0.0, operation, ": pages[", i, "].heaviest is ", page.heaviest,
-                        ", expected a number >= 0");
+    expects<ValueError>(page.heaviest > 0.0 || (page.heaviest == 0.0 && masses.smallest(page.mass) == 0.0), operation,
+                        ": pages[", i, "].heaviest is ", page.heaviest, ", expected a number > 0 beside a mass of ",
+                        page.mass);
     least += masses.smallest(page.mass);
     most = sum_up(most, masses.largest(page.mass));
   }

@@ -13,23 +13,22 @@ using kernels::CertificateSums;
 /// x^2 + 2x = (1 + x)^2 - 1.
 double square_rise(double x) noexcept { return product_up(x, above(x + 2.0)); }
 
-/// Means over tokens of functions of |d| <= c, or of c itself: all a form asks of radii. Rounded up but for sinh_below.
+/// Means over tokens of functions of |d| <= c, or of c itself: all that a form asks of radii. Rounded up.
 struct Means {
   double lift;           ///< cosh(c/2) - 1
   double lift_square;    ///< its square
   double lift_variance;  ///< its variance, or its square
   double cosh_variance;  ///< of cosh(c), or of (cosh(c) - 1)^2
-  double sinh, sinh_below;
+  double sinh;
 };
 Means means_of_radii(const CertificateSums& sums) noexcept {
-  return {sums.lift,          sum_up(sums.lift_variance, product_up(sums.lift, sums.lift)),
-          sums.lift_variance, sums.cosh_variance,
-          sums.sinh,          sums.sinh_below};
+  return {sums.lift, sum_up(sums.lift_variance, product_up(sums.lift, sums.lift)), sums.lift_variance,
+          sums.cosh_variance, sums.sinh};
 }
-// Radii that are not known but for their squares on each page: nothing is known from below.
+/// Of radii that are known on each page by their mean square and their largest only: squares in place of variances.
 Means means_of_spreads(const CertificateSums& sums) noexcept {
-  return {sums.spread_lift,        sums.spread_lift_square, sums.spread_lift_square,
-          sums.spread_cosh_square, sums.spread_sinh,        0.0};
+  return {sums.spread_lift, sums.spread_lift_square, sums.spread_lift_square, sums.spread_cosh_square,
+          sums.spread_sinh};
 }
 
 /// T4: sin of the largest angle with k cos + g sin >= 1, k = 1 + lift, g^2 = lift_variance. It grows with k and g.
@@ -46,7 +45,7 @@ double cosh_rise(const Means& means) noexcept {
   return sum_up(product_up(2.0, means.lift_square), product_up(4.0, means.lift));
 }
 
-/// T5 of a total variation that is at most `most`, if sum m sinh(c) is between least and mean.
+/// T5 of a total variation that is at most `most`, if the mean of sinh(c) is from `least` to `mean`.
 double set_form(const Means& means, double least, double mean, double most) noexcept {
   const double square = sum_up(square_rise(cosh_rise(means)), means.cosh_variance);  // sum m sinh(c)^2
   if (!(square < 1.0) || !(mean < 1.0)) return 1.0;
@@ -61,16 +60,14 @@ double set_form(const Means& means, double least, double mean, double most) noex
   return std::max(of_cut, quotient_up(0.5 * sum_up(mean, apart), middle));
 }
 
-/// T5 wherever the mean of sinh lies: what grows with it is taken at the end of an interval, what falls at its beginning.
-double set_form(const Means& means, double most) noexcept {
-  constexpr int intervals = 16;
-  const double width = above(at_least_zero(above(means.sinh - means.sinh_below)) / intervals);
-  double tv = 0.0, least = means.sinh_below;
-  for (int i = 0; i < intervals && least <= means.sinh; ++i) {
-    const double mean = i + 1 == intervals ? means.sinh : std::min(means.sinh, sum_up(least, width));
-    tv = std::max(tv, set_form(means, least, mean, most));
-    least = mean;
-    if (mean == means.sinh) break;
+/// T5 wherever the mean of sinh is from 0 to means.sinh: what grows with it is taken at the end of an interval, what falls at
+/// its beginning. The largest mean is nearly always the worst one: intervals double in length from there.
+double set_form_from_zero(const Means& means, double most) noexcept {
+  double tv = 0.0, end = means.sinh;
+  for (double missing = 1.0 / 64.0; missing <= 1.0 && tv < most; missing *= 2.0) {
+    const double begin = missing < 1.0 ? means.sinh * (1.0 - missing) : 0.0;
+    tv = std::max(tv, set_form(means, begin, end, most));
+    end = begin;
   }
   return tv;
 }
@@ -86,8 +83,8 @@ double read_tv(const CertificateSums& sums) noexcept {
   if (spread > 0.0 && spread < infinity) tv = std::min(tv, root_up(quotient_up(sums.variance, spread)));
   const Means radii = means_of_radii(sums), spreads = means_of_spreads(sums);
   tv = std::min({tv, angle_form(radii), angle_form(spreads)});
-  tv = std::min(tv, set_form(radii, tv));
-  return std::min(tv, set_form(spreads, tv));
+  tv = std::min(tv, set_form(radii, std::min(sums.sinh_below, sums.sinh), sums.sinh, tv));
+  return std::min(tv, set_form_from_zero(spreads, tv));
 }
 
 /// Largest share R / (Z + R) of the omitted weight in the exact softmax, Z >= shrink.

@@ -54,20 +54,23 @@ struct RadiusTerms {
   }
 };
 
-/// What the tokens of a page are off by on average under p~, from all of them together: their weights add up to the mass, and
-/// none is above `heaviest`, so the sum of their squares is at most heaviest times mass.
+/// What the tokens of a page are off by on average under p~: their weights add up to the mass.
 struct PageMean {
   double radius;    ///< c': the mean of d^2 is at most its square
   double ratio;     ///< c' / c, at most 1
-  double residual;  ///< |sum p~_i dv_i| / mass is at most this
+  double residual;  ///< |sum p~_i (v_i - v~_i)| / mass is at most this
 
-  // mass and least: largest and smallest true mass of the page
-  PageMean(const AttentionPage& page, double mass, double least) noexcept {
+  /// As if they all erred in the same way.
+  static PageMean of_radius(const AttentionPage& page) noexcept { return {page.radius, 1.0, page.residual}; }
+  /// From what they err by together: no weight is above `heaviest`, so the sum of their squares is at most heaviest mass.
+  /// mass, least: largest and smallest true mass of the page
+  static PageMean of(const AttentionPage& page, double mass, double least) noexcept {
     const double heaviest = std::min(page.heaviest, mass);
     const double share = least > 0.0 ? std::min(1.0, root_up(quotient_up(heaviest, least))) : 1.0;
-    radius = std::min(page.radius, product_up(page.spread, share));
-    ratio = page.radius > 0.0 && page.radius < infinity ? std::min(1.0, quotient_up(radius, page.radius)) : 1.0;
-    residual = std::min(page.residual, product_up(page.value_spread, share));
+    const double radius = std::min(page.radius, product_up(page.spread, share));
+    const bool known = page.radius > 0.0 && page.radius < infinity;
+    return {radius, known ? std::min(1.0, quotient_up(radius, page.radius)) : 1.0,
+            std::min(page.residual, product_up(page.value_spread, share))};
   }
 };
 

@@ -10,6 +10,15 @@ using kernels::PageLevel;
 
 // What one more plane of 4 bits divides a radius or a residual by, rounding not counted.
 constexpr float plane_factor = 15.0F;
+// What rounding the query to integers adds to the spread of 12-bit keys, times the radius of the 8-bit ones: about a hundredth
+// of that for each of 64 tokens, all in the same way.
+constexpr float rounding_of_query = 8.0F / 100.0F;
+
+/// r (e^c - 1): what a unit of mass may move by. mass: in weights of the page's heaviest token.
+double mean_rise(double radius, double spread, double mass) noexcept {
+  const double rise = std::expm1(std::min(30.0, radius)), mean = spread / std::sqrt(mass);
+  return mean < radius ? rise * mean / radius : rise;
+}
 
 double error_of(const AttentionCertificate& certificate, AttentionMetric metric) noexcept {
   return metric == AttentionMetric::attention_tv ? certificate.attention_tv : certificate.output_relative;
@@ -30,7 +39,7 @@ double PromotionPlan::gain_of_keys(const Statistics& of, std::size_t kv_head, st
         std::exp(static_cast<double>(of.max_logit[at]) - state_.log_sum_exp_.host()[kv_head * state_.group_ + i]);
     const double mass = scale * static_cast<double>(of.mass[at]), reach = static_cast<double>(of.value_reach[page]);
     const bool omitted = of.radius[at] < 0.0F;
-    const double rise = omitted ? 1.0 : std::expm1(std::min(30.0, static_cast<double>(of.radius[at])));
+    const double rise = omitted ? 1.0 : mean_rise(of.radius[at], of.spread[at], of.mass[at]);
     double value = 1.0;
     if (request_.metric == AttentionMetric::attention_output)
       value = omitted || mass == 0.0 ? reach : reach * std::sqrt(scale * static_cast<double>(of.energy[at]) / mass);
@@ -46,9 +55,10 @@ double PromotionPlan::gain_of_values(const Statistics& of, std::size_t kv_head, 
     if (of.radius[at] < 0.0F) continue;
     const double scale =
         std::exp(static_cast<double>(of.max_logit[at]) - state_.log_sum_exp_.host()[kv_head * state_.group_ + i]);
-    most = std::max(most, scale * static_cast<double>(of.mass[at]));
+    const double mass = of.mass[at], together = static_cast<double>(of.value_spread[page]) / std::sqrt(mass);
+    most = std::max(most, scale * mass * std::min({1e30, static_cast<double>(of.value_residual[page]), together}));
   }
-  return most * std::min(1e30, static_cast<double>(of.value_residual[page]));
+  return most;
 }
 
 // Two steps of the keys of each page, and of its values: one plane up, then to the exact numbers. The second has a
@@ -106,8 +116,11 @@ double PromotionPlan::predict(std::size_t kv_head, std::size_t steps) const {
         of.mass[at] = 0.0F;
       else if (step.level == PageLevel::exact)
         of.radius[at] = of.spread[at] = 0.0F;
-      else
-        of.radius[at] /= plane_factor, of.spread[at] /= plane_factor;
+      else {
+        const float rounding = step.level == PageLevel::bits12 ? rounding_of_query * of.radius[at] : 0.0F;
+        of.spread[at] = of.spread[at] / plane_factor + rounding;
+        of.radius[at] /= plane_factor;
+      }
     }
   }
   kernels::KvRead read = state_.reads_[kv_head];

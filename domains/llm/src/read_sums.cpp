@@ -24,7 +24,7 @@ void add_omitted(const AttentionRead& read, kernels::CertificateSums& sums) noex
 
 }  // namespace
 
-kernels::CertificateSums read_sums(const AttentionRead& read) noexcept {
+kernels::CertificateSums read_sums(const AttentionRead& read, Tokens tokens) noexcept {
   const TrueRange masses(read.rounding.mass), energies(read.rounding.energy);
   kernels::CertificateSums sums;
   double fall = 0.0, half_fall = 0.0;
@@ -39,7 +39,7 @@ kernels::CertificateSums read_sums(const AttentionRead& read) noexcept {
     const RadiusTerms terms(page.radius);
     const double least = masses.smallest(page.mass);
     sums.radius = std::max(sums.radius, page.radius);
-    const PageMean mean(page, mass, least);
+    const PageMean mean = tokens == Tokens::together ? PageMean::of(page, mass, least) : PageMean::of_radius(page);
     const double rise = product_up(mean.ratio, terms.rise), half_rise = product_up(mean.ratio, terms.half_rise);
     const double square_mass = product_up(mass, product_up(mean.ratio, mean.ratio));
     sums.excess = sum_up(sums.excess, product_up(mass, rise));

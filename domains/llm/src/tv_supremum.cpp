@@ -104,8 +104,9 @@ double searched(const RadiusGrid& grid, const kernels::CertificateSums& sums) no
 
 double attention_tv_supremum(const AttentionRead& read) {
   check_read(read, "attention_tv_supremum");
-  const kernels::CertificateSums sums = read_sums(read);
-  const double closed = closed_tv(sums);
+  const double closed = closed_tv(read_sums(read));
+  // A token's term of G falls with its radius where t is above 1/2: it needs the K of the same radii.
+  const kernels::CertificateSums sums = read_sums(read, Tokens::each);
   // Outside of these limits the grid would under- or overflow, and the closed form is 0 or 1 for all purposes.
   if (!(sums.radius > 0x1p-900 && sums.radius < 600.0 && sums.shrink > 0.0 && sums.omitted < 0x1p+500)) return closed;
   const TrueRange masses(read.rounding.mass);

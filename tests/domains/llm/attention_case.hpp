@@ -13,16 +13,18 @@ namespace mpp::llm {
 using Vector = std::array<long double, 2>;
 inline long double norm(Vector v) { return std::hypot(v[0], v[1]); }
 
-/// A read of a few tokens of which everything is known, so that the worst exact cache can be found by trying them all.
+/// A read of a few tokens of which everything is known, so that the worst exact cache can be found by trying them all, or,
+/// where pages have a spread, be searched for (spread_adversary.hpp).
 struct AttentionCase {
   struct Token {
     std::size_t page = 0;
     double logit = 0.0;  // compressed; the exact one is within the radius of the page
-    Vector value{};      // exact; the compressed one differs by the residual of the page, along `direction`
+    Vector value{};      // exact; the compressed one differs along `direction`, by what moves the output most
   };
   std::vector<Token> tokens;
-  std::vector<double> radius, residual;  // per page
-  Vector direction{1.0L, 0.0L};          // of v - v~
+  std::vector<double> radius, residual;      // per page
+  std::vector<double> spread, value_spread;  // per page; empty: unknown
+  Vector direction{1.0L, 0.0L};              // of v - v~
   std::vector<OmittedPage> omitted;
 
   // what the read reports, from the tokens in long double
@@ -37,23 +39,28 @@ struct AttentionCase {
     long double total = 0.0L;
     for (const Token& token : tokens) total += std::exp(static_cast<long double>(token.logit));
     log_sum_exp = std::log(total);
-    std::vector<long double> mass(radius.size()), energy(radius.size());
+    spread.resize(radius.size(), infinity), value_spread.resize(radius.size(), infinity);
+    std::vector<long double> mass(radius.size()), energy(radius.size()), heaviest(radius.size());
     output = lost = {};
     weight.clear();
     for (const Token& token : tokens) {
       const long double p = std::exp(static_cast<long double>(token.logit)) / total;
       weight.push_back(p);
       mass[token.page] += p;
+      heaviest[token.page] = std::max(heaviest[token.page], p);
       energy[token.page] += p * norm(token.value) * norm(token.value);
-      for (std::size_t d = 0; d < 2; ++d) {
-        const long double gone = p * residual[token.page] * direction[d];
-        lost[d] += gone;
-        output[d] += p * token.value[d] - gone;
-      }
     }
+    const std::vector<long double> off = allotted(weight, residual, value_spread);
+    for (std::size_t i = 0; i < tokens.size(); ++i)
+      for (std::size_t d = 0; d < 2; ++d) {
+        const long double gone = weight[i] * off[i] * direction[d];
+        lost[d] += gone;
+        output[d] += weight[i] * tokens[i].value[d] - gone;
+      }
     pages.clear();
     for (std::size_t i = 0; i < radius.size(); ++i)
-      pages.push_back({static_cast<double>(mass[i]), radius[i], static_cast<double>(energy[i]), residual[i]});
+      pages.push_back({static_cast<double>(mass[i]), radius[i], static_cast<double>(energy[i]), residual[i], spread[i],
+                       value_spread[i], std::nextafter(static_cast<double>(heaviest[i]), infinity)});
     rounding = {};
     rounding.mass = rounding.energy = {0x1p-52, 0x1p-1074};  // of the conversions to double
     rounding.log_sum_exp = 0x1p-52 * (1.0 + std::abs(static_cast<double>(log_sum_exp)));
@@ -61,6 +68,36 @@ struct AttentionCase {
   }
   AttentionRead read() const {
     return {pages, omitted, static_cast<double>(log_sum_exp), static_cast<double>(norm(output)), rounding};
+  }
+
+  /// The x with 0 <= x_i <= most of its page, and a sum of x_i^2 over each page of at most root^2, for which sum gain_i x_i is
+  /// largest: x_i = min(most, t gain_i). gain: per token, >= 0.
+  std::vector<long double> allotted(const std::vector<long double>& gain, const std::vector<double>& most,
+                                    const std::vector<double>& root) const {
+    std::vector<long double> x(tokens.size());
+    for (std::size_t page = 0; page < radius.size(); ++page) {
+      const long double end = most[page];
+      long double rest = static_cast<long double>(root[page]) * root[page] * (1.0L - 0x1p-60L);  // not spent yet
+      for (long double least = infinity;;) {  // gains from this one on get all they may have
+        long double square = 0.0L, largest = 0.0L;
+        for (std::size_t i = 0; i < tokens.size(); ++i) {
+          if (tokens[i].page != page || gain[i] >= least) continue;
+          square += gain[i] * gain[i];
+          largest = std::max(largest, gain[i]);
+        }
+        if (largest == 0.0L) break;
+        const long double t = std::sqrt(std::max(0.0L, rest) / square);
+        const bool full = t * largest >= end;
+        for (std::size_t i = 0; i < tokens.size(); ++i) {
+          if (tokens[i].page != page || gain[i] >= least || (full && gain[i] < largest)) continue;
+          x[i] = full ? end : t * gain[i];
+          if (full) rest -= end * end;
+        }
+        if (!full) break;
+        least = largest;
+      }
+    }
+    return x;
   }
 };
 
@@ -179,6 +216,22 @@ class AttentionCases {
       for (std::size_t i = between(1, 2); i-- > 0;)
         made.omitted.push_back(
             {between(1, 64), static_cast<double>(made.log_sum_exp) - uniform(2.0, 25.0), uniform(0.0, 8.0)});
+    return made;
+  }
+
+  /// A case whose pages mostly know what their tokens are off by together.
+  AttentionCase next_together(bool omit = false) {
+    AttentionCase made = next(omit);
+    for (std::size_t page = 0; page < made.radius.size(); ++page) {
+      const auto root = [&](double each) {
+        double tokens = 0.0;
+        for (const auto& token : made.tokens) tokens += token.page == page ? 1.0 : 0.0;
+        return between(0, 4) == 0 ? infinity : each * std::sqrt(tokens) * std::exp(uniform(-2.5, 0.3));
+      };
+      made.spread[page] = root(made.radius[page]);
+      made.value_spread[page] = root(made.residual[page]);
+    }
+    made.finish();
     return made;
   }
 

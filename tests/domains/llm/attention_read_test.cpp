@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "domains/llm/attention_case.hpp"
+#include "domains/llm/spread_adversary.hpp"
 #include "mpp/core/error.hpp"
 
 namespace mpp::llm {
@@ -28,8 +28,9 @@ std::size_t violations_with_a_rough_kernel(bool told, std::size_t cases) {
   const auto off = [&](double size) { return (engine() & 1U) != 0 ? size : -size; };
   std::size_t violated = 0;
   for (std::size_t i = 0; i < cases; ++i) {
-    AttentionCase made = source.next(i % 2 == 0);
-    const Realised truth = worst(made);
+    const bool together = i % 16 == 15;
+    AttentionCase made = together ? source.next_together(i % 32 == 15) : source.next(i % 2 == 0);
+    const Realised truth = together ? worst_together(made) : worst(made);
     for (AttentionPage& page : made.pages) {
       page.mass *= 1.0 + off(0.999 * eta);
       page.energy *= 1.0 + off(0.999 * eta);
@@ -164,6 +165,9 @@ TEST(AttentionRead, RefusesWhatCannotBeANumberOfARead) {
     expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[1].radius = bad; }, "pages[1].radius");
     expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].energy = bad; }, "pages[0].energy");
     expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].residual = bad; }, "pages[0].residual");
+    expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[1].spread = bad; }, "pages[1].spread");
+    expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[1].value_spread = bad; }, "pages[1].value_spread");
+    expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].heaviest = bad; }, "pages[0].heaviest");
     expect_refused([&](AttentionCase& c, AttentionRead&) { c.omitted[0].value_norm = bad; }, "omitted[0].value_norm");
     expect_refused([&](AttentionCase&, AttentionRead& r) { r.output_norm = bad; }, "output_norm");
     expect_refused([&](AttentionCase&, AttentionRead& r) { r.rounding.mass.relative = bad; }, "mass.relative");
@@ -181,6 +185,7 @@ TEST(AttentionRead, RefusesWhatCannotBeANumberOfARead) {
 TEST(AttentionRead, RefusesNumbersOfDifferentReads) {
   expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].mass = 0.7; }, "masses");
   expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[0].mass = 0.8; }, "masses");
+  expect_refused([&](AttentionCase& c, AttentionRead&) { c.pages[1].heaviest = 0.0; }, "pages[1].heaviest");
   AttentionCase read = two_pages();
   read.pages[1].energy = 0.25;  // the output is (0.5, 0.125)
   read.pages[0].energy = 0.0;

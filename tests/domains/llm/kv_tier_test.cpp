@@ -118,7 +118,7 @@ TEST_P(KvTierTest, PromotesFewPagesWhereFewMatter) {
   const Reads reads(scene, context());
   const double unpromoted =
       reads.serve(AttentionMetric::attention_tv, 1.0).value().error(AttentionMetric::attention_tv);
-  const auto outcome = reads.serve(AttentionMetric::attention_tv, 0.3 * unpromoted);
+  const auto outcome = reads.serve(AttentionMetric::attention_tv, 0.4 * unpromoted);
   ASSERT_EQ(outcome.level, KvTier::promoted);
   ASSERT_EQ(outcome.value().promotions.size(), 1U);
   EXPECT_EQ(outcome.value().promotions[0].page.page, 7U);

@@ -289,6 +289,15 @@ TEST(PagedKvCache, RefusesAbsurdGeometryAndOptions) {
   EXPECT_TRUE(ledger.root().committed().empty());
 }
 
+TEST(KvGeometry, BytesOfAPageAreThoseOfTheDocumentation) {
+  for (const std::size_t dim : {64U, 128U, 256U}) {
+    KvUsage usage;
+    usage.pages = 3, usage.planes = 7, usage.host_exact = 2;
+    const std::size_t expected = 3 * (192 + 8 * dim) + 7 * 32 * dim + 2 * 128 * dim;
+    EXPECT_EQ(kv_data_bytes(kernels::Device::cpu, {.head_dim = dim}, usage), Footprint::host({expected}));
+  }
+}
+
 TEST(PagedKvCache, OfTheLargestGeometryIsDeniedInASmallLedger) {
   Ledger ledger(Footprint::host({1 << 20}));
   PagedKvCache cache({}, {.layers = most_layers, .num_kv_heads = most_kv_heads}, ledger.root());

@@ -36,7 +36,8 @@ struct AttentionCertificate {
 [[nodiscard]] double attention_tv_bound(const AttentionRead& read);
 
 /// The same, close to the largest value that any exact cache within the radii attains if a page may have any number of
-/// tokens. Never above attention_tv_bound(). Two passes over the pages and work of a constant size, some 0.5 ms.
+/// tokens. Of spreads it knows nothing, but it is never above attention_tv_bound(). Three passes over the pages and work of a
+/// constant size, some 0.5 ms.
 ///
 /// @return  in [0, 1]
 /// Tested by: tests/domains/llm/attention_tv_test.cpp

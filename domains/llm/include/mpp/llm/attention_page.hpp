@@ -12,14 +12,13 @@ inline constexpr double infinity = std::numeric_limits<double>::infinity();
 /// Token i has the exact logit s_i and value v_i; the compressed page gives s~_i and v~_i. p~ is the softmax of the s~_i over
 /// all pages read.
 struct AttentionPage {
-  double mass = 0.0;  ///< sum of p~_i over the page, >= 0; over all pages 1
-  double radius =
-      0.0;  ///< |s_i - s~_i| <= radius for every token, the kernel's error in s~_i included; +infinity: unknown
+  double mass = 0.0;      ///< sum of p~_i over the page, >= 0; over all pages 1
+  double radius = 0.0;    ///< |s_i - s~_i| <= radius for every token, s~_i as computed; +infinity: unknown
   double energy = 0.0;    ///< sum of p~_i |v_i|^2 over the page, >= 0, of the exact values
   double residual = 0.0;  ///< |v_i - v~_i| <= residual for every token; +infinity: unknown
 
-  // All tokens of the page together. +infinity: unknown, and then the page counts as if they all erred in the same way.
-  double spread = infinity;        ///< root of the sum of (s_i - s~_i)^2
+  // All tokens of the page together. +infinity: unknown, and then each may be off by all of radius, or residual.
+  double spread = infinity;        ///< root of the sum of (s_i - s~_i)^2 <= spread
   double value_spread = infinity;  ///< |sum a_i (v_i - v~_i)| <= value_spread for all a with sum a_i^2 <= 1
   double heaviest = infinity;      ///< no p~_i is above it
 };

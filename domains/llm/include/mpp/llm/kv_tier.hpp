@@ -90,8 +90,8 @@ class AttentionState {
 /// Ladder: K4V4, what the cache holds (K8V4 and kept promotions), single pages promoted, promoted again, exact.
 ///
 /// After a read the certificate says what each page contributes. Single pages then go up one plane, or to their exact numbers,
-/// in the order of contribution per byte: m (e^c - 1) of the key plane, m nu of the value plane; as many as the certificate is
-/// predicted to need for epsilon. The second round corrects the prediction. Exact numbers are read where they are, in
+/// in the order of contribution per byte: m r (e^c - 1) of the key plane, m min(nu, spread / root of mass) of the value plane;
+/// as many as the certificate is predicted to need for epsilon. The second round corrects the prediction. Exact numbers are read where they are, in
 /// host memory, and take no bytes.
 ///
 /// Planes that a read makes are its own, in its reservation, and the cache does not change: reads may run side by side, and the
