@@ -25,7 +25,8 @@ struct AttentionCertificate {
 /// @param output_norm  of the output as computed
 /// @throws ValueError, naming the field, for NaN and negative numbers, and for an output that is longer than the energy of
 ///         the values allows: it is of another read
-/// Tested by: tests/domains/llm/attention_tv_test.cpp, attention_output_test.cpp, certify_test.cpp
+/// Tested by: tests/domains/llm/attention_tv_test.cpp, attention_output_test.cpp, attention_spread_test.cpp, certify_test.cpp,
+///            certify_spread_test.cpp
 [[nodiscard]] AttentionCertificate certify(const kernels::CertificateSums& sums, double output_norm);
 
 /// attention_tv of certify(). 0 if all radii and weights left out are 0.
