@@ -10,8 +10,8 @@
 #include <mpp/core/error.hpp>
 
 #include "src/cpu/ops.hpp"
+#include "src/cpu/spectral_norm.hpp"
 #include "src/page_code.hpp"
-#include "src/spectral_norm.hpp"
 #include "src/stored_page.hpp"
 
 namespace mpp::kernels::cpu {
@@ -127,18 +127,11 @@ std::array<double, page_tokens> exact_norms(const Matrix& matrix, std::size_t he
 
 // Spectral norm of the matrix term(token, channel), [page_tokens][head_dim].
 template <class Term>
-double spectral_norm(std::size_t head_dim, Term term) {
-  double channel[max_head_dim][page_tokens];
+double spectral_norm_of(std::size_t head_dim, Term term) {
+  double channels[max_head_dim][page_tokens];
   for (std::size_t i = 0; i < page_tokens; ++i)
-    for (std::size_t j = 0; j < head_dim; ++j) channel[j][i] = term(i, j);
-  double gram[page_tokens][page_tokens], lower[page_tokens][page_tokens];
-  for (std::size_t i = 0; i < page_tokens; ++i) {
-    double sums[page_tokens] = {};
-    for (std::size_t k = 0; k < head_dim; ++k)
-      for (std::size_t j = 0; j <= i; ++j) sums[j] += channel[k][i] * channel[k][j];
-    for (std::size_t j = 0; j <= i; ++j) gram[i][j] = gram[j][i] = sums[j];
-  }
-  return spectral_norm_of(gram, lower);
+    for (std::size_t j = 0; j < head_dim; ++j) channels[j][i] = term(i, j);
+  return spectral_norm(channels, head_dim);
 }
 
 void summarize_keys(const Matrix& keys, std::size_t head_dim, PageSummary& summary) {
@@ -151,7 +144,7 @@ void summarize_keys(const Matrix& keys, std::size_t head_dim, PageSummary& summa
     };
     summary.key_residual[level] = keys.in_range ? up(largest(norms(head_dim, page_tokens, off))) : unknown;
     if (level > 0)
-      summary.key_spread[level - 1] = keys.in_range ? up(spectral_norm(head_dim, off) + spread_floor) : unknown;
+      summary.key_spread[level - 1] = keys.in_range ? up(spectral_norm_of(head_dim, off) + spread_floor) : unknown;
     code_norm = std::max(code_norm, largest(norms(head_dim, page_tokens, [&](std::size_t i, std::size_t j) {
                            return cell_middle(keys.code[i][j], dropped) / 16.0 - 128.0;
                          })));
@@ -194,7 +187,7 @@ void code_values(const Matrix& values, std::size_t head_dim, const PageFields<st
     fields.summary->value_residual[level] =
         values.in_range ? std::max(up(residual), std::numeric_limits<float>::denorm_min()) : unknown;
     fields.summary->value_spread[level] =
-        values.in_range ? std::max(up(spectral_norm(head_dim, off)), std::numeric_limits<float>::denorm_min())
+        values.in_range ? std::max(up(spectral_norm_of(head_dim, off)), std::numeric_limits<float>::denorm_min())
                         : unknown;
     reach = std::max(reach, largest(norms(head_dim, page_tokens, coded)));
   }

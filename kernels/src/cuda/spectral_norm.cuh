@@ -1,6 +1,10 @@
 #pragma once
-// The spectral norm of the residuals of a page by one block of 256 threads: the operations of spectral_norm_of() on every
-// number in the same order, so the same bits. Rows of 65 numbers keep the columns of a triangle in different banks.
+// The spectral norm of the residuals of a page by one block of 256 threads: the operations of the CPU on every number in the
+// same order, so the same bits. Rows of 65 numbers keep the columns of a triangle in different banks.
+#include <cstddef>
+
+#include <mpp/kernels/kv_page.hpp>
+
 #include "src/spectral_norm.hpp"
 
 namespace mpp::kernels::cuda {
