@@ -168,13 +168,17 @@ TEST_P(CertificateSumsTest, WhatIsNotOfOneReadIsUnknown) {
     EXPECT_EQ(run(changed)[0].paged_excess, inf);
     EXPECT_EQ(run(changed)[0].energy_below, 0.0);
     changed = read;
-    changed.value_residual[at] = nan;
-    EXPECT_EQ(run(changed)[0].value_residual, inf);
+    for (const float residual : {-1.0F, nan}) {
+      changed.value_residual[at] = residual;
+      EXPECT_EQ(run(changed)[0].value_residual, inf) << residual;
+    }
     changed = read;
     changed.value_spread[at] = inf;
     const double alone = run(changed)[0].value_residual;
-    changed.value_spread[at] = nan;
-    EXPECT_GE(run(changed)[0].value_residual, alone);
+    for (const float spread : {-1.0F, nan}) {
+      changed.value_spread[at] = spread;
+      EXPECT_EQ(run(changed)[0].value_residual, alone) << spread;
+    }
     changed = read;
     changed.value_reach[at] = nan;
     EXPECT_EQ(run(changed)[0].output_rounding, inf);

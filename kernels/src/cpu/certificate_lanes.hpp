@@ -61,8 +61,10 @@ class CertificateLanes {
       radius_[i] = head.radius[i];
       spread_[i] = head.spread[i];
       energy_[i] = head.energy[i];
-      value_spread_[i] = head.value_spread[i];
-      value_residual_[i] = head.value_residual[i];
+      const bool known = head.value_residual[i] >= 0.0F;  // false for NaN, as below
+      value_residual_[i] = known ? head.value_residual[i] : std::numeric_limits<float>::infinity();
+      value_spread_[i] =
+          known && head.value_spread[i] >= 0.0F ? head.value_spread[i] : std::numeric_limits<float>::infinity();
       value_reach_[i] = head.value_reach[i];
     }
     HeadStatistics filled = head;

@@ -75,16 +75,22 @@ PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) 
   CertificateLanes filled;
   for (std::size_t at = 0; at < head.pages; at += lanes) {
     HeadStatistics from = head.at(at);
-    V mass = zero, c = zero, logit = zero, together = zero;
+    V mass = zero, c = zero, logit = zero, together = zero, residual = zero, values_together = zero;
+    const auto load_page = [&] {
+      mass = load(from.mass), c = load(from.radius), logit = load(from.max_logit), together = load(from.spread);
+      residual = load(from.value_residual), values_together = load(from.value_spread);
+    };
     bool plain = from.pages >= lanes;
     if (plain) {
-      mass = load(from.mass), c = load(from.radius), logit = load(from.max_logit), together = load(from.spread);
+      load_page();
       const auto sane = hn::And(hn::Ge(c, zero), hn::Ge(mass, least_page_mass));
-      plain = hn::AllTrue(d, hn::And(sane, hn::And(hn::Eq(logit, logit), hn::Ge(together, zero))));
+      const auto of_values = hn::And(hn::Ge(residual, zero), hn::Ge(values_together, zero));
+      const auto of_keys = hn::And(hn::Eq(logit, logit), hn::Ge(together, zero));
+      plain = hn::AllTrue(d, hn::And(sane, hn::And(of_keys, of_values)));
     }
     if (!plain) {
       from = filled.fill(from, lanes, totals);
-      mass = load(from.mass), c = load(from.radius), logit = load(from.max_logit), together = load(from.spread);
+      load_page();
     }
     const V share = Exponential(d, hn::Min(one, hn::Max(least, hn::Sub(logit, log_sum))));
     const V t = hn::Mul(share, mass);
@@ -120,9 +126,7 @@ PageTotals AddPages(const HeadStatistics& head, const AttendRounding& rounding) 
     const V value_norm = load(from.value_reach), share_reach = hn::Mul(share, value_norm);
     const V page_energy = hn::MulAdd(floor, mass, load(from.energy));
     paged_excess = hn::MulAdd(hn::Mul(share_reach, hn::Sqrt(hn::Mul(mass, page_energy))), r_rise, paged_excess);
-    const V residual = load(from.value_residual);
-    // In this order Min of x86 hands on a residual that is not a number.
-    value_residual = hn::MulAdd(t, hn::Min(hn::Mul(load(from.value_spread), per_root), residual), value_residual);
+    value_residual = hn::MulAdd(t, hn::Min(hn::Mul(values_together, per_root), residual), value_residual);
     energy = hn::MulAdd(hn::Mul(share_reach, value_norm), page_energy, energy);
     output_rounding =
         hn::MulAdd(share_reach, hn::MulAdd(page_weight, mass, hn::IfThenElseZero(hn::Gt(residual, zero), token_weight)),

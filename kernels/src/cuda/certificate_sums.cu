@@ -69,7 +69,9 @@ __device__ void add_page(const PageStatistics& of, std::size_t head_page, std::s
   const double share_reach = share * value_norm, energy = of.energy[head_page] + terms.floor * mass;
   const double residual = of.value_residual[page], together = of.value_spread[page];
   totals.paged_excess += share_reach * sqrt(mass * energy) * r_rise;
-  totals.value_residual += t * (isnan(residual) ? residual : fmin(residual, together * per_root));
+  // A spread that is NaN or negative says nothing, and neither does what stands beside such a residual.
+  const double limit = together >= 0.0 ? together * per_root : residual;
+  totals.value_residual += t * (residual >= 0.0 ? fmin(residual, limit) : std::numeric_limits<double>::infinity());
   totals.energy += share_reach * value_norm * energy;
   totals.output_rounding += share_reach * (terms.page_weight * mass + (residual > 0.0 ? terms.token_weight : 0.0));
   totals.reach = fmax(totals.reach, value_norm);
