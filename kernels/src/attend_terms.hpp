@@ -28,11 +28,11 @@ constexpr float arithmetic_error(std::size_t head_dim) noexcept {
 }
 /// A folded query without a larger coordinate is rounded to 0: the reciprocal of its unit would be infinite.
 inline constexpr float least_query_end = 0x1p-100F;
+/// What is lost absolutely: to underflow, or to the line above, 256 coordinates times 128 steps.
+inline constexpr float arithmetic_floor = 0x1p-80F;
 /// Root of the sum over the tokens of a page of 1: what each token may be off adds up to this, all tokens together.
 inline constexpr float page_root = 8.0F;
 static_assert(page_root * page_root == static_cast<float>(page_tokens));
-/// What is lost absolutely: to underflow, or to the line above, 256 coordinates times 128 steps.
-inline constexpr float arithmetic_floor = 0x1p-80F;
 
 enum class PageFault : int { none = 0, malformed = 1, stale = 2 };
 

@@ -10,8 +10,8 @@
 namespace mpp::kernels {
 
 /// What a read knows of each page afterwards, for a certificate: see certificate_sums.hpp. Arrays of float, [group][pages]
-/// unless they say otherwise. A page that was read has a radius >= 0. An omitted one has radius -1, energy 0, an upper
-/// bound of its logits as max_logit and its tokens as mass, so that mass e^max_logit bounds its weight.
+/// unless they say otherwise. A page that was read has a radius >= 0. An omitted one has radius -1, spread and energy 0, an
+/// upper bound of its logits as max_logit and its tokens as mass, so that mass e^max_logit bounds its weight.
 struct PageStatistics {
   float* max_logit = nullptr;  ///< largest logit of the page, as computed
   float* mass = nullptr;       ///< sum over its tokens of the weight w_i = e^(logit - max_logit)
