@@ -23,7 +23,8 @@ static_assert(sizeof(Batch) < 32'000);  // what kernel parameters may take
 
 enum class ReadFault : unsigned { malformed, stale, query, empty };
 
-/// The first fault of a call, in the order of reads, of pages or heads, and of kinds; all bits set while there is none.
+/// The first fault that a call found, in the order of reads, of pages or heads, and of kinds; all bits set while there is
+/// none. Of a run with a malformed page nothing else is looked at.
 struct FirstFault {
   static constexpr unsigned last = ~0U >> 2;  // behind all pages: what a malformed page leaves behind may look empty
   unsigned long long bits;
