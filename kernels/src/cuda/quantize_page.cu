@@ -331,10 +331,6 @@ void expects_finite(Position bad, const char* operation) {
                         ", channel ", channel, " is ", kinds[bad & 3], ", expected a finite number"));
 }
 
-}  // namespace
-
-namespace {
-
 // One block for each page, with `work_bytes` of shared memory beside its matrix.
 template <class Kernel, class... More>
 void run_on_pages(Kernel kernel, const Context& context, KvType type, std::size_t head_dim,
