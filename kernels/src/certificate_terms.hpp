@@ -32,8 +32,8 @@ struct PageTotals {
   double paged_excess = 0.0;    ///< share reach sqrt(mass energy') r (e^c - 1)
   double value_residual = 0.0;  ///< t min(nu, certificate_root() value_spread / sqrt(mass))
   double energy = 0.0;          ///< share reach^2 energy'
-  double output_rounding =
-      0.0;               ///< share reach (certificate_page_weight mass + token_weight, for values that are codes)
+  /// share reach (certificate_page_weight mass + token_weight), the latter for values that are codes
+  double output_rounding = 0.0;
   double omitted = 0.0;  ///< e^(max_logit - log_sum_exp) mass over omitted pages
   double omitted_reach = 0.0;
 };
@@ -108,7 +108,7 @@ inline CertificateSums closed_sums(const PageTotals& totals, const AttendRoundin
     return least > 0.0 && least < inf ? least : 0.0;
   };
   const bool exact = totals.radius == 0.0, no_values = totals.reach == 0.0;
-  const auto spread = [&](double square, double mean) {
+  const auto variance = [&](double square, double mean) {
     const double least = below(mean * share_down, std::exp(totals.radius));
     const double difference = square * share_up - least * least;
     return above(difference < 0.0 ? 0.0 : difference, exact);
@@ -119,8 +119,8 @@ inline CertificateSums closed_sums(const PageTotals& totals, const AttendRoundin
   sums.affinity = below(totals.affinity * share_down, 1.0);
   sums.shrink = below(totals.shrink * share_down, 1.0);
   sums.lift = above(totals.lift * share_up, exact);
-  sums.lift_variance = spread(totals.lift_square, totals.lift);
-  sums.cosh_variance = 4.0 * spread(totals.half_cosh_square, totals.lift_square + 2.0 * totals.lift);
+  sums.lift_variance = variance(totals.lift_square, totals.lift);
+  sums.cosh_variance = 4.0 * variance(totals.half_cosh_square, totals.lift_square + 2.0 * totals.lift);
   // sinh(c) = (e^c - 1) - (cosh(c) - 1) is at least half of e^c - 1: a slack of that on either side
   const double sinh = totals.plain_excess - 2.0 * (totals.lift_square + 2.0 * totals.lift),
                lost = 4.0 * slack * totals.plain_excess;

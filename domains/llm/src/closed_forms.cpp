@@ -50,11 +50,11 @@ double set_form(const Means& means, double least, double mean, double most) noex
   const double square = sum_up(square_rise(cosh_rise(means)), means.cosh_variance);  // sum m sinh(c)^2
   if (!(square < 1.0) || !(mean < 1.0)) return 1.0;
   const double root = root_up(square), apart = root_up(means.cosh_variance);
-  const double spread = root_up(at_least_zero(above(square - at_least_zero(below(least * least)))));
+  const double deviation = root_up(at_least_zero(above(square - at_least_zero(below(least * least)))));
   const double slope = root_up(product_up(root, at_least_zero(above(root - least))) * 0.5);
   const double k = below(std::sqrt(below(1.0 + at_least_zero(below(least * least)))));
   const double cut = below(below(k - slope) - product_up(root, most));
-  const double middle = below(below(k - spread) - product_up(2.0, product_up(mean, most)));
+  const double middle = below(below(k - deviation) - product_up(2.0, product_up(mean, most)));
   if (!(cut > 0.0) || !(middle > 0.0)) return 1.0;
   const double of_cut = quotient_up(sum_up(0.25 * sum_up(mean, root), 0.5 * apart), cut);
   return std::max(of_cut, quotient_up(0.5 * sum_up(mean, apart), middle));
@@ -79,8 +79,8 @@ double read_tv(const CertificateSums& sums) noexcept {
   const double rise = expm1_up(sums.radius);  // tanh(c/2) = (e^c - 1)/(e^c + 1)
   if (rise < infinity) tv = std::min(tv, quotient_up(rise, below(rise + 2.0)));
   const double affinity = at_least_zero(below(sums.affinity * sums.affinity));
-  const double spread = below(sums.variance + affinity);  // Hellinger: V/(V + H^2)
-  if (spread > 0.0 && spread < infinity) tv = std::min(tv, root_up(quotient_up(sums.variance, spread)));
+  const double total = below(sums.variance + affinity);  // Hellinger: V/(V + H^2)
+  if (total > 0.0 && total < infinity) tv = std::min(tv, root_up(quotient_up(sums.variance, total)));
   const Means radii = means_of_radii(sums), spreads = means_of_spreads(sums);
   tv = std::min({tv, angle_form(radii), angle_form(spreads)});
   tv = std::min(tv, set_form(radii, std::min(sums.sinh_below, sums.sinh), sums.sinh, tv));
