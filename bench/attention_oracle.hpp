@@ -16,6 +16,7 @@ struct TrueErrors {
   double output_l1 = 0.0;   ///< the same as the sum over coordinates
   double relative = 0.0;    ///< output over the root of sum p~ |v|^2
   double off_radius = 0.0;  ///< largest |largest exact logit - largest logit| / radius of a page
+  double off_spread = 0.0;  ///< largest root of the sum of squared errors of a page's logits, at least, / spread
   double last_page = 0.0;   ///< exact mass of the last page
 };
 
@@ -78,7 +79,13 @@ class AttentionOracle {
       const double off = std::fabs(read.max_logit(head, p) - most) - margin * std::fabs(most);
       const double radius = read.radius(head, p);
       if (off > 0.0) found.off_radius = std::max(found.off_radius, off / radius);
-      blur = std::max(blur, page_blur(pages_[p], query, scale));
+      const double of_page = page_blur(pages_[p], query, scale);
+      blur = std::max(blur, of_page);
+      // The errors of decoded keys, each blurred. An exact page has none.
+      double square = 0.0;
+      for (std::size_t i = begin; i < end; ++i) square += error_[i] * error_[i];
+      const double together = std::sqrt(square) * (1.0 - margin) - std::sqrt(page_tokens) * of_page;
+      if (together > 0.0) found.off_spread = std::max(found.off_spread, together / read.spread(head, p));
     }
     // e^d between e^-blur and e^blur, and the error of the exponential twice
     found.tv_blur = std::tanh(0.5 * (blur + 0x1p-16)) + margin;

@@ -13,19 +13,23 @@ namespace mpp::bench {
 
 /// What was seen of many reads.
 struct ReadTally {
-  std::size_t reads = 0, tv_violations = 0, output_violations = 0, radius_violations = 0;
-  double worst_tv = 0.0, worst_output = 0.0, worst_radius = 0.0;  ///< truth over bound
-  std::map<std::string, std::size_t> false_forms;                 ///< violations of each
+  std::size_t reads = 0, tv_violations = 0, output_violations = 0, radius_violations = 0, spread_violations = 0;
+  double worst_tv = 0.0, worst_output = 0.0, worst_radius = 0.0, worst_spread = 0.0;  ///< truth over bound
+  std::map<std::string, std::size_t> false_forms;                                     ///< violations of each
 
-  [[nodiscard]] std::size_t violations() const { return tv_violations + output_violations + radius_violations; }
+  [[nodiscard]] std::size_t violations() const {
+    return tv_violations + output_violations + radius_violations + spread_violations;
+  }
   void add(const ReadTally& other) {
     reads += other.reads;
     tv_violations += other.tv_violations;
     output_violations += other.output_violations;
     radius_violations += other.radius_violations;
+    spread_violations += other.spread_violations;
     worst_tv = std::max(worst_tv, other.worst_tv);
     worst_output = std::max(worst_output, other.worst_output);
     worst_radius = std::max(worst_radius, other.worst_radius);
+    worst_spread = std::max(worst_spread, other.worst_spread);
     for (const auto& [form, count] : other.false_forms) false_forms[form] += count;
   }
 };
@@ -71,6 +75,8 @@ class SoundnessCheck {
     judge(truth.output, certificate.output_error, tally.output_violations, tally.worst_output);
     tally.radius_violations += truth.off_radius > 1.0 ? 1 : 0;
     tally.worst_radius = std::max(tally.worst_radius, truth.off_radius);
+    tally.spread_violations += truth.off_spread > 1.0 ? 1 : 0;
+    tally.worst_spread = std::max(tally.worst_spread, truth.off_spread);
     for (const auto& [form, bound] : false_forms(read, head)) tally.false_forms[form] += tv > bound ? 1 : 0;
     const double without_values = certificate.output_error - read.sums(head).value_residual;
     tally.false_forms["values_taken_as_exact"] += truth.output > without_values ? 1 : 0;
@@ -162,6 +168,7 @@ inline bool report_soundness(Report& report, const ReadTally& found) {
   report.set("llm.worst_tv_over_bound", found.worst_tv);
   report.set("llm.worst_output_over_bound", found.worst_output);
   report.set("llm.worst_logit_over_radius", found.worst_radius);
+  report.set("llm.worst_logits_over_spread", found.worst_spread);
   bool all_caught = true;
   for (const auto& [form, count] : found.false_forms) {
     report.set("llm.false_form." + form, static_cast<double>(count));

@@ -20,9 +20,12 @@ inline void expects_page(const KvPage& page, std::size_t at, bool last) {
                       " is not exact, or not full and not the last");
 }
 
-inline void expects_generation(const KvPage& page, std::size_t at, std::uint32_t found) {
-  expects<StalePage>(found == page.generation, "prefill_paged: page ", at, " is of generation ", found, ", expected ",
-                     page.generation, ": it was freed since");
+inline void expects_summary(const KvPage& page, std::size_t at, const PageSummary& found) {
+  const PageFault fault = check_summary(page, found);
+  expects<StalePage>(fault != PageFault::stale, "prefill_paged: page ", at, " is of generation ", found.generation,
+                     ", expected ", page.generation, ": it was freed since");
+  expects<ShapeError>(fault == PageFault::none, "prefill_paged: page ", at, " has ", found.tokens,
+                      " tokens, its view expects ", page.tokens);
 }
 
 inline void expects_tokens(std::size_t tokens, std::size_t kv_len) {

@@ -196,6 +196,8 @@ TEST_P(PrefillPagedTest, SaysWhatItRefuses) {
   EXPECT_TRUE(
       says(refused([](Pages pages, auto&&...) { pages[1].value_level = PageLevel::bits4; }), "page 1 is not exact"));
   EXPECT_TRUE(says(refused([](Pages pages, auto&&...) { pages[1].tokens = 63; }), "page 1 is not exact, or not full"));
+  EXPECT_TRUE(
+      says(refused([](Pages pages, auto&&...) { pages[2].tokens = 23; }), "page 2 has 22 tokens, its view expects 23"));
   EXPECT_TRUE(says(refused([](Pages pages, auto&&...) { pages[2].metadata = nullptr; }), "page 2 is not exact"));
   EXPECT_TRUE(says(refused([](Pages, Queries, AttendShape&, auto&, std::size_t& floats) { --floats; }), "scratch has"));
 }

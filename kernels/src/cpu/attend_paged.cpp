@@ -154,12 +154,9 @@ class GroupRead {
       code_values<count>(page, first, fields);
   }
 
-  float* radius_at(std::size_t head, std::size_t p) const {
-    return read_.statistics.radius == nullptr ? nullptr : read_.statistics.radius + head * read_.page_count + p;
-  }
-
-  float* spread_at(std::size_t head, std::size_t p) const {
-    return read_.statistics.spread == nullptr ? nullptr : read_.statistics.spread + head * read_.page_count + p;
+  // Of an array [group][pages] of statistics; null if none are wanted.
+  float* entry(float* array, std::size_t head, std::size_t p) const {
+    return array == nullptr ? nullptr : array + head * read_.page_count + p;
   }
 
   template <std::size_t count>
@@ -176,7 +173,8 @@ class GroupRead {
     PageQuery query[count];
     for (std::size_t g = 0; g < count; ++g)
       query[g] = code_query(query_ + (first + g) * head_dim_, step_, zero_, head_dim_, query_norm_[first + g], terms,
-                            code_ + g * head_dim_, radius_at(first + g, p), spread_at(first + g, p));
+                            code_ + g * head_dim_, entry(read_.statistics.radius, first + g, p),
+                            entry(read_.statistics.spread, first + g, p));
     constexpr float rest[3] = {8.0F, 0.5F, 0.03125F};  // of the middle of a cell, beyond 128 steps of 8 bits
     multiply<count>(page.key_planes, next_->key_planes, level > 0, head_dim_ / 8, page_tokens);
     for (std::size_t g = 0; g < count; ++g) {
@@ -228,10 +226,10 @@ class GroupRead {
     for (std::size_t g = 0; g < count; ++g) {
       std::fill(weight_ + g * page_tokens + page.tokens, weight_ + (g + 1) * page_tokens,
                 -std::numeric_limits<float>::infinity());
-      if (float* radius = radius_at(first + g, p)) {
+      if (float* radius = entry(read_.statistics.radius, first + g, p)) {
         *radius = query_norm_[first + g] * (arithmetic_error(head_dim_) * fields.summary->key_reach) * radius_slack +
                   arithmetic_floor;
-        *spread_at(first + g, p) = page_root * *radius;
+        *entry(read_.statistics.spread, first + g, p) = page_root * *radius;
       }
     }
   }

@@ -58,7 +58,7 @@ void prefill_paged(const AttendShape& shape, const PrefillRead& read, std::span<
   const std::size_t d = shape.head_dim;
   for (std::size_t p = 0; p < read.page_count; ++p) {
     expects_page(read.pages[p], p, p + 1 == read.page_count);
-    expects_generation(read.pages[p], p, PageFields(read.pages[p].metadata, d).summary->generation);
+    expects_summary(read.pages[p], p, *PageFields(read.pages[p].metadata, d).summary);
   }
   const std::size_t kv_len = (read.page_count - 1) * page_tokens + read.pages[read.page_count - 1].tokens;
   expects_tokens(read.tokens, kv_len);

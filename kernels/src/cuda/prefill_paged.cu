@@ -38,7 +38,8 @@ constexpr auto no_query = ~0ULL;
 constexpr auto no_page = ~0U;
 
 __device__ bool is_fine(const KvPage& page, bool last) {
-  return fits_prefill(page, last) && reinterpret_cast<const PageSummary*>(page.metadata)->generation == page.generation;
+  return fits_prefill(page, last) &&
+         check_summary(page, *reinterpret_cast<const PageSummary*>(page.metadata)) == PageFault::none;
 }
 
 __global__ void __launch_bounds__(block_width)
@@ -159,7 +160,7 @@ void expects_fine(const Context& context, const AttendShape& shape, const Prefil
     const KvPage page = fetch(context, read.pages + findings.page);
     expects_page(page, findings.page, findings.page + 1 == read.page_count);
     const auto* const summary = reinterpret_cast<const PageSummary*>(page.metadata);
-    expects_generation(page, findings.page, fetch(context, &summary->generation));
+    expects_summary(page, findings.page, fetch(context, summary));
     throw StalePage(text("prefill_paged: page ", findings.page, " changes while it is read"));
   }
   expects_tokens(read.tokens, (read.page_count - 1) * page_tokens + findings.last_tokens);

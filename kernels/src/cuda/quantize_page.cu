@@ -342,6 +342,11 @@ void run_on_pages(Kernel kernel, const Context& context, KvType type, std::size_
   check(cudaMemcpyAsync(views.get(), pages.data(), pages.size_bytes(), cudaMemcpyHostToDevice, stream_of(context)),
         operation);
   const DeviceValue<Position> first_bad(context, operation, 0xFF);
+  int device = 0, most = 0;
+  check(cudaGetDevice(&device), operation);
+  check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), operation);
+  expects<BackendUnavailable>(bytes <= static_cast<std::size_t>(most), operation, ": head_dim ", head_dim, " takes ",
+                              bytes, " bytes of shared memory, this GPU has ", most, " for a block");
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)), operation);
   kernel<<<grid_of(pages.size(), 1, operation), block_width, bytes, stream_of(context)>>>(views.get(), type, layout,
                                                                                           first_bad.get(), more...);

@@ -17,7 +17,7 @@ struct PrefillRead {
 };
 
 /// Floats of scratch memory that prefill_paged() works in, whatever the number of tokens: at most 0.4 MiB on the CPU, 20 to
-/// 21 MiB on CUDA, where tiles are larger and cuBLAS has its workspace in it.
+/// 21.1 MiB on CUDA, where tiles are larger and cuBLAS has its workspace in it.
 [[nodiscard]] std::size_t prefill_scratch_floats(Device device, const AttendShape& shape) noexcept;
 
 /// Causal attention on the exact path, for a prompt or a chunk of one: output_t = sum over i <= t of softmax(scale q_t k_i) v_i.
