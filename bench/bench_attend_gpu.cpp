@@ -122,7 +122,7 @@ class Call {
                         {}});
       with_statistics_.push_back(plain_.back());
       with_statistics_.back().statistics = {of_head(0), of_head(1), of_head(2), of_head(3),
-                                           of_head(4), of_page(0), of_page(1), of_page(2)};
+                                            of_head(4), of_page(0), of_page(1), of_page(2)};
     }
   }
   void attend(bool statistics) { attend_paged(context_, shape_, statistics ? with_statistics_ : plain_); }
