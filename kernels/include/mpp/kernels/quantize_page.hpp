@@ -30,7 +30,8 @@ struct PageToQuantize {
 ///
 /// @param pages     host array of views
 /// @param head_dim  a multiple of 32, at most max_head_dim
-/// @throws ShapeError; BackendUnavailable for a GPU with too little shared memory; ValueError, naming page, token and channel, for NaN and infinity
+/// @throws ShapeError; BackendUnavailable for a GPU with too little shared memory; ValueError, naming page, token and channel,
+///         for NaN and infinity
 /// Tested by: tests/kernels/quantize_page_test.cpp
 void quantize_page(const Context& context, KvType type, std::size_t head_dim, std::span<const PageToQuantize> pages);
 

@@ -91,8 +91,8 @@ class AttentionState {
 ///
 /// After a read the certificate says what each page contributes. Single pages then go up one plane, or to their exact numbers,
 /// in the order of contribution per byte: m r (e^c - 1) of the key plane, m min(nu, spread / root of mass) of the value plane;
-/// as many as the certificate is predicted to need for epsilon. The second round corrects the prediction. Exact numbers are read where they are, in
-/// host memory, and take no bytes.
+/// as many as the certificate is predicted to need for epsilon. The second round corrects the prediction. Exact numbers are
+/// read where they are, in host memory, and take no bytes.
 ///
 /// Planes that a read makes are its own, in its reservation, and the cache does not change: reads may run side by side, and the
 /// ledger is exact without a word between them. What proved useful is in AttentionResult::promotions; keep_promotions()
